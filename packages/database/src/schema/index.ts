@@ -1,0 +1,5 @@
+export * from './clusters.ts'
+export * from './jobs.ts'
+export * from './metrics.ts'
+export * from './tags.ts'
+export * from './wikis.ts'

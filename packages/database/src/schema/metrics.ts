@@ -1,0 +1,169 @@
+import type { MetricSample } from '@tagloom/contracts'
+import { sql } from 'drizzle-orm'
+import {
+  bigint,
+  boolean,
+  doublePrecision,
+  index,
+  integer,
+  jsonb,
+  pgTable,
+  primaryKey,
+  text,
+  uniqueIndex,
+} from 'drizzle-orm/pg-core'
+import { createdAt, instant } from './columns.ts'
+import { jobs } from './jobs.ts'
+import { wikis } from './wikis.ts'
+
+/** What each batch measured. The key makes a second delivery an overwrite. */
+export const metricSamples = pgTable(
+  'metric_samples',
+  {
+    jobId: text('job_id').notNull(),
+    stage: text().notNull(),
+    batch: text().notNull(),
+    wikiId: integer('wiki_id').notNull(),
+    data: jsonb().$type<MetricSample>().notNull(),
+    recordedAt: instant('recorded_at').notNull().defaultNow(),
+  },
+  (t) => [primaryKey({ columns: [t.jobId, t.stage, t.batch] })],
+)
+
+const seconds = (name: string) => doublePrecision(name)
+
+/** One run record a job. */
+export const clusteringMetrics = pgTable(
+  'clustering_metrics',
+  {
+    id: bigint({ mode: 'number' }).primaryKey().generatedAlwaysAsIdentity(),
+    wikiId: integer('wiki_id')
+      .notNull()
+      .references(() => wikis.id, { onDelete: 'cascade' }),
+    jobId: text('job_id')
+      .notNull()
+      .references(() => jobs.id, { onDelete: 'cascade' }),
+    createdAt: createdAt(),
+    totalDurationSeconds: seconds('total_duration_seconds'),
+    clusteringDurationSeconds: seconds('clustering_duration_seconds'),
+    tagGenerationDurationSeconds: seconds('tag_generation_duration_seconds'),
+    propagationDurationSeconds: seconds('propagation_duration_seconds'),
+    clusterCount: integer('cluster_count'),
+    avgClusterSize: doublePrecision('avg_cluster_size'),
+    outlierCount: integer('outlier_count'),
+    silhouetteScore: doublePrecision('silhouette_score'),
+    pagesProcessed: integer('pages_processed'),
+    pagesTagged: integer('pages_tagged'),
+    totalTagsApplied: integer('total_tags_applied'),
+    avgTagsPerPage: doublePrecision('avg_tags_per_page'),
+    llmFailures: integer('llm_failures'),
+    parsingErrors: integer('parsing_errors'),
+    totalErrors: integer('total_errors'),
+    metricsJson: jsonb('metrics_json').$type<Record<string, unknown>>().notNull(),
+  },
+  (t) => [
+    uniqueIndex('clustering_metrics_job').on(t.jobId),
+    index('clustering_metrics_wiki_id').on(t.wikiId, t.createdAt.desc()),
+    index('clustering_metrics_created_at').on(t.createdAt.desc()),
+  ],
+)
+
+/** A wiki's own rules; without a row the default rules hold. */
+export const alertRules = pgTable('alert_rules', {
+  wikiId: integer('wiki_id')
+    .primaryKey()
+    .references(() => wikis.id, { onDelete: 'cascade' }),
+  rules: jsonb().$type<unknown[]>().notNull(),
+  updatedAt: instant('updated_at').notNull().defaultNow(),
+  updatedBy: text('updated_by'),
+})
+
+export type AlertState = 'pending' | 'firing' | 'acknowledged' | 'silenced' | 'resolved'
+
+export const alerts = pgTable(
+  'alerts',
+  {
+    id: integer().primaryKey().generatedAlwaysAsIdentity(),
+    wikiId: integer('wiki_id')
+      .notNull()
+      .references(() => wikis.id, { onDelete: 'cascade' }),
+    rule: text().notNull(),
+    severity: text().$type<'info' | 'warning' | 'critical'>().notNull(),
+    state: text().$type<AlertState>().notNull(),
+    metric: text().notNull(),
+    value: doublePrecision(),
+    threshold: doublePrecision().notNull(),
+    message: text().notNull(),
+    action: text().notNull(),
+    runbook: text(),
+    /** Runs in a row that crossed, and that were fine again */
+    runsCrossed: integer('runs_crossed').notNull().default(0),
+    runsClear: integer('runs_clear').notNull().default(0),
+    firstJobId: text('first_job_id'),
+    lastJobId: text('last_job_id'),
+    open: boolean().notNull().default(true),
+    createdAt: createdAt(),
+    updatedAt: instant('updated_at').notNull().defaultNow(),
+    resolvedAt: instant('resolved_at'),
+  },
+  (t) => [
+    uniqueIndex('alerts_one_open').on(t.wikiId, t.rule).where(sql`open`),
+    index('alerts_wiki').on(t.wikiId, t.createdAt.desc()),
+  ],
+)
+
+export const alertTransitions = pgTable(
+  'alert_transitions',
+  {
+    id: bigint({ mode: 'number' }).primaryKey().generatedAlwaysAsIdentity(),
+    alertId: integer('alert_id')
+      .notNull()
+      .references(() => alerts.id, { onDelete: 'cascade' }),
+    fromState: text('from_state'),
+    toState: text('to_state').notNull(),
+    jobId: text('job_id'),
+    value: doublePrecision(),
+    by: text().notNull(),
+    createdAt: createdAt(),
+  },
+  (t) => [index('alert_transitions_alert').on(t.alertId, t.id)],
+)
+
+export const alertSilences = pgTable('alert_silences', {
+  id: integer().primaryKey().generatedAlwaysAsIdentity(),
+  wikiId: integer('wiki_id')
+    .notNull()
+    .references(() => wikis.id, { onDelete: 'cascade' }),
+  /** null: every rule */
+  rule: text(),
+  reason: text().notNull(),
+  createdBy: text('created_by').notNull(),
+  createdAt: createdAt(),
+  endsAt: instant('ends_at').notNull(),
+})
+
+/** What is still to be told to a receiver, and each try of it. */
+export const alertDeliveries = pgTable(
+  'alert_deliveries',
+  {
+    id: bigint({ mode: 'number' }).primaryKey().generatedAlwaysAsIdentity(),
+    alertId: integer('alert_id')
+      .notNull()
+      .references(() => alerts.id, { onDelete: 'cascade' }),
+    event: text().$type<'raised' | 'acknowledged' | 'resolved'>().notNull(),
+    receiver: text().notNull(),
+    /** The same for every try of one delivery */
+    deliveryKey: text('delivery_key').notNull(),
+    status: text().$type<'due' | 'delivered' | 'given up'>().notNull().default('due'),
+    attempts: integer().notNull().default(0),
+    nextAttemptAt: instant('next_attempt_at').notNull().defaultNow(),
+    lastResult: text('last_result'),
+    log: jsonb().$type<unknown[]>().notNull().default([]),
+    createdAt: createdAt(),
+    deliveredAt: instant('delivered_at'),
+  },
+  (t) => [
+    uniqueIndex('alert_deliveries_key').on(t.deliveryKey),
+    index('alert_deliveries_due').on(t.nextAttemptAt).where(sql`status = 'due'`),
+  ],
+)

@@ -1,0 +1,97 @@
+import { sql } from 'drizzle-orm'
+import { bigint, index, integer, jsonb, pgTable, primaryKey, real, text, uniqueIndex } from 'drizzle-orm/pg-core'
+import { bytea, createdAt, instant } from './columns.ts'
+import { wikis } from './wikis.ts'
+
+export type TagStatus = 'proposed' | 'approved' | 'rejected' | 'merged'
+
+/** The wiki's vocabulary. */
+export const tags = pgTable(
+  'tags',
+  {
+    id: integer().primaryKey().generatedAlwaysAsIdentity(),
+    wikiId: integer('wiki_id')
+      .notNull()
+      .references(() => wikis.id, { onDelete: 'cascade' }),
+    label: text().notNull(),
+    /** Case, spelling variants and plurals folded: one tag a form */
+    normalised: text().notNull(),
+    status: text().$type<TagStatus>().notNull(),
+    source: text().$type<'imported' | 'human' | 'keyphrases' | 'llm'>().notNull(),
+    /** Where a merged tag went */
+    mergedInto: integer('merged_into'),
+    mergedBy: text('merged_by'),
+    /** A broader tag of an upper layer */
+    parentId: integer('parent_id'),
+    /** float32 little-endian of the label, by `model` */
+    embedding: bytea(),
+    model: text(),
+    createdByJob: text('created_by_job'),
+    createdAt: createdAt(),
+  },
+  (t) => [uniqueIndex('tags_form').on(t.wikiId, t.normalised)],
+)
+
+export const clusterTags = pgTable(
+  'cluster_tags',
+  {
+    jobId: text('job_id').notNull(),
+    clusterNo: integer('cluster_no').notNull(),
+    tagId: integer('tag_id').notNull(),
+    confidence: real().notNull(),
+    method: text().$type<'vocabulary' | 'keyphrases' | 'llm'>().notNull(),
+    /** 0 is the cluster's first tag */
+    rank: integer().notNull(),
+  },
+  (t) => [primaryKey({ columns: [t.jobId, t.clusterNo, t.tagId] })],
+)
+
+/** Automatic tags of a job. What people decided lives in tag_decisions and overlays every job. */
+export const pageTags = pgTable(
+  'page_tags',
+  {
+    jobId: text('job_id').notNull(),
+    pageId: bigint('page_id', { mode: 'number' }).notNull(),
+    tagId: integer('tag_id').notNull(),
+    confidence: real().notNull(),
+    /** From the page's cluster, or from its similarity to the tag itself */
+    origin: text().$type<'cluster' | 'similarity'>().notNull(),
+    clusterNo: integer('cluster_no'),
+    batchNo: integer('batch_no').notNull(),
+  },
+  (t) => [primaryKey({ columns: [t.jobId, t.pageId, t.tagId] }), index('page_tags_tag').on(t.jobId, t.tagId)],
+)
+
+/** What people decided. `locked` without a tag: no automatic tag touches the page. */
+export const tagDecisions = pgTable(
+  'tag_decisions',
+  {
+    id: bigint({ mode: 'number' }).primaryKey().generatedAlwaysAsIdentity(),
+    wikiId: integer('wiki_id')
+      .notNull()
+      .references(() => wikis.id, { onDelete: 'cascade' }),
+    pageId: bigint('page_id', { mode: 'number' }),
+    tagId: integer('tag_id'),
+    decision: text().$type<'added' | 'rejected' | 'locked' | 'merged' | 'approved'>().notNull(),
+    decidedBy: text('decided_by').notNull(),
+    createdAt: createdAt(),
+  },
+  (t) => [
+    uniqueIndex('tag_decisions_one').on(t.wikiId, t.pageId, t.tagId).where(sql`page_id is not null`),
+    index('tag_decisions_wiki').on(t.wikiId),
+  ],
+)
+
+/** LLM replies by the hash of what was asked, so that a retry pays nothing. */
+export const llmReplies = pgTable('llm_replies', {
+  requestHash: text('request_hash').primaryKey(),
+  reply: jsonb().$type<unknown>().notNull(),
+  usedAt: instant('used_at').notNull().defaultNow(),
+})
+
+/** Calls in progress over all replicas: a slot is a row with an end. */
+export const llmSlots = pgTable('llm_slots', {
+  slot: integer().primaryKey(),
+  holder: text().notNull(),
+  expiresAt: instant('expires_at').notNull(),
+})
