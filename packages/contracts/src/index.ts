@@ -10,7 +10,33 @@ export {
 } from './envelope.ts'
 export { type CommonEnvironment, commonEnvironment } from './environment.ts'
 export { events, everySubject, jobSubjects } from './events.ts'
+export * from './http/index.ts'
 export { JobOptions, jobOptionDefaults } from './job-options.ts'
+export {
+  type LogContext,
+  type LogEventName,
+  type LogFields,
+  type LogLevel,
+  logEvents,
+  logLineSchema,
+} from './log-events.ts'
 export { MetricSample } from './metric-sample.ts'
 export { type Flow, pipeline } from './pipeline.ts'
+export { type Distribution, type Histogram, metricValue, RunRecord, type StageBreakdown } from './record.ts'
+export {
+  type BucketCounter,
+  type CounterName,
+  type GaugeName,
+  measures,
+  sampleKey,
+  type ValuesName,
+} from './record-measures.ts'
+export {
+  type MetricGroup,
+  type MetricName,
+  metricGroups,
+  metricList,
+  metricNamed,
+  recordMetrics,
+} from './record-metrics.ts'
 export { type JobStatus, jobStatuses, type ServiceName, type Stage, services, stages } from './stages.ts'

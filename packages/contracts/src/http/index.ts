@@ -1,0 +1,50 @@
+export {
+  ApiKey,
+  ApiKeyList,
+  ApiKeyListQuery,
+  CreatedApiKey,
+  minApiKeyLength,
+  NewApiKey,
+  type Scope,
+  scopes,
+} from './api-keys.ts'
+export { ClusterMetrics } from './cluster-metrics.ts'
+export { Cluster, ClusterList, ClusterListQuery } from './clusters.ts'
+export {
+  CancelJob,
+  Job,
+  JobList,
+  JobListQuery,
+  JobProgress,
+  type JobStreamEvent,
+  NewJob,
+  NewJobHeaders,
+  StageProgress,
+} from './jobs.ts'
+export {
+  type ImportError,
+  type ImportErrorCode,
+  ImportQuery,
+  ImportReport,
+  Page,
+  PageInput,
+  PageList,
+  PageListQuery,
+  PageSummary,
+  PageTag,
+  pageLimits,
+} from './pages.ts'
+export { type List, listOf, listQuery, maxPageSize } from './paging.ts'
+export { ApiKeyParams, DecisionParams, JobParams, PageParams, WikiParams } from './parameters.ts'
+export { Problem, type ProblemCode, problemCodes, problemType } from './problem.ts'
+export {
+  Decision,
+  type DecisionKind,
+  DecisionList,
+  DecisionListQuery,
+  NewDecision,
+  Tag,
+  TagList,
+  TagListQuery,
+} from './tags.ts'
+export { NewWiki, Wiki, WikiList, WikiListQuery } from './wikis.ts'

@@ -1,0 +1,74 @@
+import Type, { type Static } from 'typebox'
+import { pageLimits } from './pages.ts'
+import { listOf, listQuery } from './paging.ts'
+
+export const Tag = Type.Object(
+  {
+    id: Type.Integer(),
+    label: Type.String(),
+    status: Type.String({ description: 'proposed, approved, rejected or merged' }),
+    source: Type.String({ description: 'Who brought it in: person, import, keyphrases or llm' }),
+    page_count: Type.Integer({ description: 'Pages that have it, in the current job and by people' }),
+    cluster_count: Type.Integer({ description: 'Clusters of the current job that have it' }),
+  },
+  { title: 'Tag' },
+)
+export type Tag = Static<typeof Tag>
+
+export const TagListQuery = listQuery({
+  status: Type.Optional(Type.String({ maxLength: 50 })),
+  search: Type.Optional(Type.String({ maxLength: pageLimits.tagCharacters, description: 'Part of the label' })),
+})
+export const TagList = listOf(Tag, 'TagList')
+
+/** A decision of a person about a page's tag, a page, or a tag. It overlays every job, past and future. */
+export const decisionKinds = ['added', 'rejected', 'locked', 'merged', 'approved'] as const
+export type DecisionKind = (typeof decisionKinds)[number]
+
+const tag = Type.String({ minLength: 1, maxLength: pageLimits.tagCharacters, description: 'Label of the tag' })
+const page = Type.String({ minLength: 1, maxLength: pageLimits.idCharacters, description: 'Id of the page' })
+const strict = { additionalProperties: false }
+
+export const NewDecision = Type.Union(
+  [
+    Type.Object(
+      { kind: Type.Literal('added'), page_id: page, tag },
+      { ...strict, description: 'The page has the tag' },
+    ),
+    Type.Object(
+      { kind: Type.Literal('rejected'), page_id: Type.Optional(page), tag },
+      { ...strict, description: 'The page must not have the tag; without page_id no page must' },
+    ),
+    Type.Object(
+      { kind: Type.Literal('locked'), page_id: page },
+      { ...strict, description: 'Jobs leave the page alone' },
+    ),
+    Type.Object(
+      { kind: Type.Literal('merged'), tag, into: tag },
+      { ...strict, description: 'Every `tag` is shown and counted as `into`' },
+    ),
+    Type.Object(
+      { kind: Type.Literal('approved'), tag },
+      { ...strict, description: 'The tag is part of the vocabulary' },
+    ),
+  ],
+  { title: 'NewDecision' },
+)
+export type NewDecision = Static<typeof NewDecision>
+
+export const Decision = Type.Object(
+  {
+    id: Type.Integer(),
+    kind: Type.Enum([...decisionKinds]),
+    page_id: Type.Union([Type.String(), Type.Null()]),
+    tag: Type.Union([Type.String(), Type.Null()]),
+    into: Type.Union([Type.String(), Type.Null()]),
+    decided_by: Type.String(),
+    created_at: Type.String({ format: 'date-time' }),
+  },
+  { title: 'Decision' },
+)
+export type Decision = Static<typeof Decision>
+
+export const DecisionListQuery = listQuery({ kind: Type.Optional(Type.Enum([...decisionKinds])) })
+export const DecisionList = listOf(Decision, 'DecisionList')
