@@ -1,0 +1,120 @@
+import Type, { type Static } from 'typebox'
+import { JobOptions } from './job-options.ts'
+import { type MetricDeclaration, type MetricGroup, type MetricName, recordMetrics } from './record-metrics.ts'
+import { services, stages } from './stages.ts'
+
+type Values<G extends MetricGroup> = { [Name in keyof (typeof recordMetrics)[G]]: number | null }
+
+function groupSchema<G extends MetricGroup>(group: G) {
+  const declared = Object.entries(recordMetrics[group] as Record<string, MetricDeclaration>)
+  const properties = Object.fromEntries(
+    declared.map(([name, metric]) => [
+      name,
+      Type.Union([Type.Number(), Type.Null()], {
+        description: `${metric.definition} [${metric.unit}]`,
+        examples: [metric.example],
+      }),
+    ]),
+  )
+  return Type.Unsafe<Values<G>>(Type.Object(properties))
+}
+
+const nullableNumber = Type.Union([Type.Number(), Type.Null()])
+const time = Type.String({ format: 'date-time' })
+
+const Distribution = Type.Object(
+  {
+    count: Type.Integer({ minimum: 0 }),
+    mean: nullableNumber,
+    min: nullableNumber,
+    p50: nullableNumber,
+    p90: nullableNumber,
+    p95: nullableNumber,
+    p99: nullableNumber,
+    max: nullableNumber,
+  },
+  { description: 'Percentiles by linear interpolation between the closest ranks' },
+)
+export type Distribution = Static<typeof Distribution>
+
+const Histogram = Type.Object({
+  bounds: Type.Array(Type.Number(), {
+    description: 'Upper bounds, inclusive; one more count follows for what is above',
+  }),
+  counts: Type.Array(Type.Integer({ minimum: 0 })),
+})
+export type Histogram = Static<typeof Histogram>
+
+const StageBreakdown = Type.Object({
+  started_at: Type.Union([time, Type.Null()]),
+  ended_at: Type.Union([time, Type.Null()]),
+  duration_seconds: nullableNumber,
+  busy_seconds: Type.Number({ description: 'Time in which at least one batch was under way' }),
+  work_seconds: Type.Number({ description: 'Sum of the batches: more than busy_seconds when replicas share the work' }),
+  samples: Type.Integer({ minimum: 0 }),
+  batch_seconds: Distribution,
+  counters: Type.Record(Type.String(), Type.Number()),
+  gauges: Type.Record(Type.String(), Type.Number()),
+  batches: Type.Array(
+    Type.Object({
+      batch: Type.String(),
+      service: Type.Enum([...services]),
+      started_at: time,
+      duration_seconds: Type.Number(),
+    }),
+    { description: 'The first 200 batches by key' },
+  ),
+})
+export type StageBreakdown = Static<typeof StageBreakdown>
+
+const [embed, cluster, label, propagate] = stages
+
+/** What is known of one run, in groups; with the breakdowns it is the metrics_json of clustering_metrics. */
+export const RunRecord = Type.Object({
+  version: Type.Literal(1),
+  wiki_id: Type.Integer({ minimum: 1 }),
+  job_id: Type.String(),
+  created_at: time,
+  completed_at: Type.Union([time, Type.Null()]),
+  status: Type.String({ description: 'Of the job when the record was made' }),
+  samples: Type.Object({
+    received: Type.Integer({ minimum: 0 }),
+    expected: Type.Union([Type.Integer({ minimum: 0 }), Type.Null()]),
+  }),
+  performance: groupSchema('performance'),
+  quality: groupSchema('quality'),
+  coverage: groupSchema('coverage'),
+  errors: groupSchema('errors'),
+  cost: groupSchema('cost'),
+  stages: Type.Object({
+    [embed]: StageBreakdown,
+    [cluster]: StageBreakdown,
+    [label]: StageBreakdown,
+    [propagate]: StageBreakdown,
+  }),
+  distributions: Type.Object({
+    llm_latency_ms: Distribution,
+    cluster_sizes: Distribution,
+    cluster_confidence: Distribution,
+    tags_per_page: Distribution,
+  }),
+  histograms: Type.Object({ cluster_sizes: Histogram, tags_per_page: Histogram }),
+  provenance: Type.Object({
+    options: JobOptions,
+    details: Type.Record(Type.String(), Type.Unknown(), {
+      description: 'What the stages said of themselves: model, algorithm, labeller, versions',
+    }),
+    config_hash: Type.String({
+      description: 'SHA-256 of options and details: equal where two runs compare like with like',
+    }),
+  }),
+})
+export type RunRecord = Static<typeof RunRecord>
+
+/** One metric of a record, wherever its group is. */
+export function metricValue(record: RunRecord, name: MetricName): number | null {
+  for (const group of [record.performance, record.quality, record.coverage, record.errors, record.cost]) {
+    if (name in group) return (group as Record<string, number | null>)[name] ?? null
+  }
+  return null
+}
