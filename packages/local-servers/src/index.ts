@@ -1,1 +1,2 @@
-export {}
+export { LocalServerError, type LocalServerErrorCode } from './local-server-error.ts'
+export { type StartedServers, type StartOptions, startServers } from './start-servers.ts'

@@ -1,0 +1,114 @@
+import { randomBytes } from 'node:crypto'
+import { setTimeout as delay } from 'node:timers/promises'
+import type { StartedTestContainer } from 'testcontainers'
+import { freePort } from './free-port.ts'
+import type { ManagedServer } from './managed-server.ts'
+import { readNatsInfo } from './nats-info.ts'
+import { answersQuery } from './reach.ts'
+import { answersPing } from './redis.ts'
+
+interface ContainerKind {
+  image: string
+  port: number
+  command: string[]
+  environment: Record<string, string>
+  url(hostPort: number): string
+  isServing(hostPort: number): Promise<boolean>
+}
+
+/** The official images, as containers that can be stopped, killed and wiped like the embedded servers. */
+export async function containerServer(kind: 'postgres' | 'nats' | 'redis'): Promise<ManagedServer> {
+  // Loaded here: the embedded way must not pay for a Docker client.
+  const { GenericContainer, getContainerRuntimeClient } = await import('testcontainers')
+  const wanted = KINDS[kind]()
+  // A port of our own choice: one that the engine picks would change with every restart.
+  const hostPort = await freePort()
+  let container: StartedTestContainer | undefined
+
+  async function signal(name: 'SIGTERM' | 'SIGKILL'): Promise<void> {
+    if (container === undefined) return
+    const client = await getContainerRuntimeClient()
+    const handle = client.container.getById(container.getId())
+    if (!(await handle.inspect()).State.Running) return
+    await handle.kill({ signal: name })
+    const deadline = Date.now() + 15_000
+    while ((await handle.inspect()).State.Running) {
+      if (Date.now() > deadline) throw new Error(`container ${container.getId()} did not end within 15 s of ${name}`)
+      await delay(50)
+    }
+  }
+
+  async function start(): Promise<void> {
+    if (container === undefined) {
+      container = await new GenericContainer(wanted.image)
+        .withCommand(wanted.command)
+        .withEnvironment(wanted.environment)
+        .withExposedPorts({ container: wanted.port, host: hostPort })
+        .start()
+    } else {
+      const client = await getContainerRuntimeClient()
+      const handle = client.container.getById(container.getId())
+      if (!(await handle.inspect()).State.Running) await handle.start()
+    }
+    const deadline = Date.now() + 60_000
+    while (!(await wanted.isServing(hostPort))) {
+      if (Date.now() > deadline) throw new Error(`${wanted.image} did not serve at port ${hostPort} within 60 s`)
+      await delay(50)
+    }
+  }
+
+  return {
+    url: wanted.url(hostPort),
+    start,
+    stop: () => signal('SIGTERM'),
+    kill: () => signal('SIGKILL'),
+    async wipe() {
+      await container?.stop({ timeout: 0, remove: true, removeVolumes: true })
+      container = undefined
+    },
+  }
+}
+
+const KINDS: Record<'postgres' | 'nats' | 'redis', () => ContainerKind> = {
+  postgres: () => {
+    const password = randomBytes(12).toString('hex')
+    const url = (port: number): string => `postgres://tagloom:${password}@127.0.0.1:${port}/tagloom`
+    return {
+      image: 'postgres:18-alpine',
+      port: 5432,
+      command: [
+        '-c',
+        'fsync=off',
+        '-c',
+        'full_page_writes=off',
+        '-c',
+        'synchronous_commit=off',
+        '-c',
+        'max_connections=200',
+      ],
+      environment: { POSTGRES_USER: 'tagloom', POSTGRES_PASSWORD: password, POSTGRES_DB: 'tagloom' },
+      url,
+      isServing: (port) => answersQuery(url(port)),
+    }
+  },
+  nats: () => ({
+    image: 'nats:2-alpine',
+    port: 4222,
+    command: ['-js', '-sd', '/data'],
+    environment: {},
+    url: (port) => `nats://127.0.0.1:${port}`,
+    isServing: (port) =>
+      readNatsInfo('127.0.0.1', port, 1_000).then(
+        (info) => info.jetstream === true,
+        () => false,
+      ),
+  }),
+  redis: () => ({
+    image: 'redis:8-alpine',
+    port: 6379,
+    command: ['--save', '', '--appendonly', 'no'],
+    environment: {},
+    url: (port) => `redis://127.0.0.1:${port}`,
+    isServing: answersPing,
+  }),
+}
