@@ -1,3 +1,4 @@
+export { asyncApiDocument } from './asyncapi.ts'
 export {
   CloudEvent,
   type DataOf,
@@ -40,3 +41,4 @@ export {
   recordMetrics,
 } from './record-metrics.ts'
 export { type JobStatus, jobStatuses, type ServiceName, type Stage, services, stages } from './stages.ts'
+export { tagForm } from './tag-form.ts'
