@@ -1,1 +1,26 @@
-export {}
+import { createTestDatabase } from '@tagloom/local-servers/testing'
+import { type Database, openDatabase } from './database.ts'
+import { migrate } from './migrate.ts'
+import { wikis } from './schema/wikis.ts'
+
+/** A migrated database of the test file's own. `close` also drops it. */
+export async function openTestDatabase(): Promise<Database & { readonly url: string }> {
+  const created = await createTestDatabase({ name: 'migrated', build: migrate })
+  const database = openDatabase({ url: created.url, applicationName: 'test' })
+  return {
+    ...database,
+    url: created.url,
+    close: async () => {
+      await database.close()
+      await created.drop()
+    },
+  }
+}
+
+export async function createTestWiki(
+  db: Database,
+  name = `wiki ${Math.random().toString(36).slice(2)}`,
+): Promise<number> {
+  const rows = await db.orm.insert(wikis).values({ name }).returning({ id: wikis.id })
+  return rows[0]?.id as number
+}
