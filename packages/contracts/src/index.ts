@@ -1,3 +1,18 @@
+export {
+  AlertRule,
+  AlertRules,
+  type AlertState,
+  alertStates,
+  checkRules,
+  clockMetrics,
+  defaultAlertRules,
+  isClockMetric,
+  qualityThresholds,
+  type RuleError,
+  type RuleMetric,
+  type Severity,
+  severities,
+} from './alert-rules.ts'
 export { asyncApiDocument } from './asyncapi.ts'
 export {
   CloudEvent,

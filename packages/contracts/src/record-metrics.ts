@@ -53,9 +53,10 @@ const performance = {
   total_pipeline_duration_seconds: {
     unit: 'seconds',
     better: 'lower',
-    definition: 'Wall time from the acceptance of the job to its completion; so far, while it runs',
-    formula: 'job.ended_at − job.created_at',
-    taken: 'gateway (created_at), propagator (ended_at)',
+    definition:
+      'Wall time from the start of the job (its wait in the queue left out) to its completion; so far, while it runs',
+    formula: 'job.ended_at − job.started_at',
+    taken: 'gateway (started_at), propagator (ended_at)',
     example: 245.3,
   },
   embedding_duration_seconds: stageDuration('embed', 'embedding', 'tagger, each embed batch and its plan', 31.2),
