@@ -2,7 +2,7 @@ import pg from 'pg'
 import { LocalServerError } from './local-server-error.ts'
 import { isAtLeast, OLDEST_NATS, readNatsInfo } from './nats-info.ts'
 
-const OLDEST_POSTGRES = 18
+const OLDEST_POSTGRES = 16
 const TIMEOUT_MS = 10_000
 
 /** The same server's `postgres` database, which is there always. */

@@ -2,6 +2,7 @@ import { createHash, randomBytes } from 'node:crypto'
 import { inject } from 'vitest'
 import { adminUrl, withClient } from './reach.ts'
 import type { BrokerAnswer, ServerKind } from './test-broker.ts'
+import type {} from './vitest-global-setup.ts'
 
 export interface TestServers {
   /** The run's PostgreSQL; tests make databases in it and leave this one alone. */
