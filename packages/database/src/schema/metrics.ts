@@ -1,4 +1,4 @@
-import type { MetricSample } from '@tagloom/contracts'
+import type { AlertRule, AlertState, MetricSample, RunRecord } from '@tagloom/contracts'
 import { sql } from 'drizzle-orm'
 import {
   bigint,
@@ -27,7 +27,23 @@ export const metricSamples = pgTable(
     data: jsonb().$type<MetricSample>().notNull(),
     recordedAt: instant('recorded_at').notNull().defaultNow(),
   },
-  (t) => [primaryKey({ columns: [t.jobId, t.stage, t.batch] })],
+  (t) => [primaryKey({ columns: [t.jobId, t.stage, t.batch] }), index('metric_samples_age').on(t.recordedAt)],
+)
+
+/** Completed jobs whose record is to be made and judged: what the aggregator owes, whatever happens to it. */
+export const runEvaluations = pgTable(
+  'run_evaluations',
+  {
+    jobId: text('job_id')
+      .primaryKey()
+      .references(() => jobs.id, { onDelete: 'cascade' }),
+    wikiId: integer('wiki_id').notNull(),
+    completedAt: instant('completed_at').notNull(),
+    expectedSamples: integer('expected_samples').notNull(),
+    /** When the rules last looked at it; null: not yet */
+    evaluatedAt: instant('evaluated_at'),
+  },
+  (t) => [index('run_evaluations_due').on(t.wikiId, t.completedAt, t.jobId).where(sql`evaluated_at is null`)],
 )
 
 const seconds = (name: string) => doublePrecision(name)
@@ -59,7 +75,11 @@ export const clusteringMetrics = pgTable(
     llmFailures: integer('llm_failures'),
     parsingErrors: integer('parsing_errors'),
     totalErrors: integer('total_errors'),
-    metricsJson: jsonb('metrics_json').$type<Record<string, unknown>>().notNull(),
+    /** Dry runs are recorded, but belong to no trend and raise no alert */
+    dryRun: boolean('dry_run').notNull().default(false),
+    /** Every metric by name, apart from metrics_json so that a series is read without its breakdowns */
+    figures: jsonb().$type<Record<string, number | null>>().notNull().default({}),
+    metricsJson: jsonb('metrics_json').$type<RunRecord>().notNull(),
   },
   (t) => [
     uniqueIndex('clustering_metrics_job').on(t.jobId),
@@ -68,17 +88,29 @@ export const clusteringMetrics = pgTable(
   ],
 )
 
+/** What is kept up to date of a wiki's runs, so that no question about it reads them all. */
+export const wikiRunTotals = pgTable('wiki_run_totals', {
+  wikiId: integer('wiki_id')
+    .primaryKey()
+    .references(() => wikis.id, { onDelete: 'cascade' }),
+  runs: integer().notNull().default(0),
+  /** By metric: how many runs have it, and their sum */
+  totals: jsonb().$type<Record<string, { n: number; sum: number }>>().notNull().default({}),
+  /** The run that others are measured against */
+  baselineJobId: text('baseline_job_id'),
+  baselineFigures: jsonb('baseline_figures').$type<Record<string, number | null>>(),
+  baselineSetBy: text('baseline_set_by'),
+})
+
 /** A wiki's own rules; without a row the default rules hold. */
 export const alertRules = pgTable('alert_rules', {
   wikiId: integer('wiki_id')
     .primaryKey()
     .references(() => wikis.id, { onDelete: 'cascade' }),
-  rules: jsonb().$type<unknown[]>().notNull(),
+  rules: jsonb().$type<AlertRule[]>().notNull(),
   updatedAt: instant('updated_at').notNull().defaultNow(),
   updatedBy: text('updated_by'),
 })
-
-export type AlertState = 'pending' | 'firing' | 'acknowledged' | 'silenced' | 'resolved'
 
 export const alerts = pgTable(
   'alerts',
@@ -102,6 +134,8 @@ export const alerts = pgTable(
     firstJobId: text('first_job_id'),
     lastJobId: text('last_job_id'),
     open: boolean().notNull().default(true),
+    /** When receivers were told; null: pending, or silenced from the start */
+    raisedAt: instant('raised_at'),
     createdAt: createdAt(),
     updatedAt: instant('updated_at').notNull().defaultNow(),
     resolvedAt: instant('resolved_at'),
@@ -142,6 +176,12 @@ export const alertSilences = pgTable('alert_silences', {
   endsAt: instant('ends_at').notNull(),
 })
 
+export interface DeliveryTry {
+  readonly at: string
+  readonly took_ms: number
+  readonly result: string
+}
+
 /** What is still to be told to a receiver, and each try of it. */
 export const alertDeliveries = pgTable(
   'alert_deliveries',
@@ -158,12 +198,14 @@ export const alertDeliveries = pgTable(
     attempts: integer().notNull().default(0),
     nextAttemptAt: instant('next_attempt_at').notNull().defaultNow(),
     lastResult: text('last_result'),
-    log: jsonb().$type<unknown[]>().notNull().default([]),
+    /** Each try */
+    log: jsonb().$type<DeliveryTry[]>().notNull().default([]),
     createdAt: createdAt(),
     deliveredAt: instant('delivered_at'),
   },
   (t) => [
     uniqueIndex('alert_deliveries_key').on(t.deliveryKey),
     index('alert_deliveries_due').on(t.nextAttemptAt).where(sql`status = 'due'`),
+    index('alert_deliveries_alert').on(t.alertId, t.id),
   ],
 )
