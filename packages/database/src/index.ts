@@ -23,6 +23,20 @@ export {
   type TakeOutbox,
   takeOutbox,
 } from './messages.ts'
+export {
+  type Figures,
+  type RunFigures,
+  type RunTotals,
+  type RunWindow,
+  readClusterMetrics,
+  readRecord,
+  readRunTotals,
+  readSamples,
+  readSeries,
+  saveRecord,
+  saveSamples,
+  setBaseline,
+} from './metrics.ts'
 export { migrate } from './migrate.ts'
 export {
   type Batch,
