@@ -1,6 +1,29 @@
+export {
+  type ApiKeyRow,
+  createApiKey,
+  ensureApiKey,
+  findApiKey,
+  listApiKeys,
+  revokeApiKey,
+} from './api-keys.ts'
+export { type ClusterRow, listClusters } from './cluster-reading.ts'
 export { type CopyValue, copyRows } from './copy.ts'
 export { type Database, type DatabaseOptions, type Executor, openDatabase, type Transaction } from './database.ts'
+export {
+  addPageTag,
+  approveTag,
+  type DecisionRow,
+  findPageId,
+  findTagId,
+  listDecisions,
+  lockPage,
+  mergeTag,
+  rejectPageTag,
+  rejectTag,
+  revokeDecision,
+} from './decisions.ts'
 export { DatabaseUnavailable, JobNotRunning } from './errors.ts'
+export { findJobByIdempotencyKey, type JobView, listJobs, readJobView } from './job-reading.ts'
 export {
   cancelJob,
   completeJob,
@@ -38,6 +61,9 @@ export {
   setBaseline,
 } from './metrics.ts'
 export { migrate } from './migrate.ts'
+export { type PageToStore, type StoredPages, storePages } from './page-import.ts'
+export { openPageMirror, type PageMirror } from './page-mirror.ts'
+export { deletePage, listPages, type PageRow, type PageTagRow, readPage } from './page-reading.ts'
 export {
   type Batch,
   finishBatch,
@@ -52,3 +78,5 @@ export {
   type StageRow,
   sumBatchResults,
 } from './stages.ts'
+export { listTags, type TagRow } from './tag-reading.ts'
+export { createWiki, listWikis, readWiki, type WikiRow } from './wikis.ts'

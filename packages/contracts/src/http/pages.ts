@@ -83,7 +83,7 @@ export const ImportReport = Type.Object(
 export type ImportReport = Static<typeof ImportReport>
 export type ImportError = ImportReport['errors'][number]
 
-export const tagOrigins = ['job', 'person'] as const
+export const tagOrigins = ['cluster', 'similarity', 'person'] as const
 
 export const PageTag = Type.Object(
   {
@@ -92,9 +92,12 @@ export const PageTag = Type.Object(
     confidence: Type.Union([Type.Number({ minimum: 0, maximum: 1 }), Type.Null()], {
       description: 'null for a tag that a person gave',
     }),
-    origin: Type.Enum([...tagOrigins], { description: 'job: propagated from a cluster; person: decided by somebody' }),
+    origin: Type.Enum([...tagOrigins], {
+      description:
+        "cluster: from the page's cluster; similarity: from its closeness to the tag; person: decided by somebody",
+    }),
     job_id: Type.Union([Type.String(), Type.Null()]),
-    cluster_id: Type.Union([Type.Integer(), Type.Null()], { description: 'The cluster it was propagated from' }),
+    cluster_no: Type.Union([Type.Integer(), Type.Null()], { description: 'The cluster of that job that it came from' }),
     decided_by: Type.Union([Type.String(), Type.Null()]),
   },
   { title: 'PageTag' },

@@ -2,12 +2,15 @@ import Type, { type Static } from 'typebox'
 import { pageLimits } from './pages.ts'
 import { listOf, listQuery } from './paging.ts'
 
+const tagStatuses = ['proposed', 'approved', 'rejected', 'merged'] as const
+
 export const Tag = Type.Object(
   {
     id: Type.Integer(),
     label: Type.String(),
-    status: Type.String({ description: 'proposed, approved, rejected or merged' }),
-    source: Type.String({ description: 'Who brought it in: person, import, keyphrases or llm' }),
+    status: Type.Enum([...tagStatuses]),
+    source: Type.Enum(['imported', 'human', 'keyphrases', 'llm'], { description: 'Who brought it in' }),
+    merged_into: Type.Union([Type.String(), Type.Null()], { description: 'Label of the tag that replaces it' }),
     page_count: Type.Integer({ description: 'Pages that have it, in the current job and by people' }),
     cluster_count: Type.Integer({ description: 'Clusters of the current job that have it' }),
   },
@@ -16,7 +19,7 @@ export const Tag = Type.Object(
 export type Tag = Static<typeof Tag>
 
 export const TagListQuery = listQuery({
-  status: Type.Optional(Type.String({ maxLength: 50 })),
+  status: Type.Optional(Type.Enum([...tagStatuses], { description: 'By default those in use: proposed and approved' })),
   search: Type.Optional(Type.String({ maxLength: pageLimits.tagCharacters, description: 'Part of the label' })),
 })
 export const TagList = listOf(Tag, 'TagList')
