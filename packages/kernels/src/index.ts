@@ -1,1 +1,1 @@
-export {}
+export { type Trend, trendOf } from './trend/trend.ts'

@@ -1,0 +1,76 @@
+/**
+ * Mann–Kendall: is there a monotonic trend? It is Kendall's tau between the values and their order in time.
+ * p is two-sided: exact (Kendall 1970, the number of permutations with so few inversions) up to 33 values without ties,
+ * else by the normal approximation with the variance corrected for ties, as scipy.stats.kendalltau does.
+ */
+export interface MannKendall {
+  /** Rising pairs minus falling pairs */
+  readonly s: number
+  /** Kendall's tau-b; NaN when all values are equal */
+  readonly tau: number
+  /** NaN when all values are equal */
+  readonly p: number
+}
+
+const largestExact = 33
+
+export function mannKendall(values: ArrayLike<number>): MannKendall {
+  const n = values.length
+  let s = 0
+  for (let i = 0; i < n; i++)
+    for (let j = i + 1; j < n; j++) s += Math.sign((values[j] as number) - (values[i] as number))
+  const pairs = (n * (n - 1)) / 2
+  const ties = tieGroups(values)
+  const tied = ties.reduce((sum, k) => sum + (k * (k - 1)) / 2, 0)
+  if (n < 2 || tied === pairs) return { s, tau: Number.NaN, p: Number.NaN }
+  const tau = s / Math.sqrt(pairs) / Math.sqrt(pairs - tied)
+  if (ties.length === 0 && n <= largestExact) return { s, tau, p: exactP(n, (pairs - s) / 2) }
+  const m = n * (n - 1)
+  const variance = (m * (2 * n + 5) - ties.reduce((sum, k) => sum + k * (k - 1) * (2 * k + 5), 0)) / 18
+  return { s, tau, p: erfc(Math.abs(s) / Math.sqrt(variance) / Math.SQRT2) }
+}
+
+/** Sizes of the groups of equal values, groups of one left out. */
+function tieGroups(values: ArrayLike<number>): number[] {
+  const counts = new Map<number, number>()
+  for (let i = 0; i < values.length; i++) counts.set(values[i] as number, (counts.get(values[i] as number) ?? 0) + 1)
+  return [...counts.values()].filter((count) => count > 1)
+}
+
+/** Two-sided probability of a permutation of n with at most as few (or as many) inversions as `discordant`. */
+function exactP(n: number, discordant: number): number {
+  const pairs = (n * (n - 1)) / 2
+  const few = Math.min(discordant, pairs - discordant)
+  if (2 * few === pairs) return 1
+  // counts[i]: probability that a permutation of the first j has i inversions
+  let counts = new Float64Array(few + 1)
+  counts[0] = 1
+  for (let j = 2; j <= n; j++) {
+    const next = new Float64Array(few + 1)
+    let window = 0
+    for (let i = 0; i <= few; i++) {
+      window += counts[i] as number
+      if (i >= j) window -= counts[i - j] as number
+      next[i] = window / j
+    }
+    counts = next
+  }
+  return Math.min(1, 2 * counts.reduce((sum, count) => sum + count, 0))
+}
+
+/** Complementary error function for x ≥ 0: Maclaurin series below 2.5, continued fraction (Lentz) above. */
+function erfc(x: number): number {
+  if (x < 2.5) {
+    let term = x
+    let sum = x
+    for (let k = 1; Math.abs(term) > 1e-17 * sum; k++) {
+      term *= (-x * x) / k
+      sum += term / (2 * k + 1)
+      if (term === 0) break
+    }
+    return 1 - (2 / Math.sqrt(Math.PI)) * sum
+  }
+  let fraction = 0
+  for (let k = 60; k >= 1; k--) fraction = k / 2 / (x + fraction)
+  return Math.exp(-x * x) / Math.sqrt(Math.PI) / (x + fraction)
+}

@@ -1,0 +1,56 @@
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import { median } from './median.ts'
+import known from './scipy-vectors.json' with { type: 'json' }
+import { theilSenSlope, trendOf } from './trend.ts'
+
+const close = (actual: number | null, expected: number) => {
+  expect(actual).not.toBeNull()
+  expect(Math.abs((actual as number) - expected)).toBeLessThanOrEqual(1e-9 * Math.max(1, Math.abs(expected)))
+}
+
+describe('trends', () => {
+  it.each(known.vectors)("agrees with scipy on '$name'", (vector) => {
+    const trend = trendOf(vector.values)
+    for (const figure of ['mean', 'median', 'mad', 'slope', 'tau'] as const) close(trend[figure], vector[figure])
+    expect(Math.abs((trend.p_value as number) / vector.p_value - 1)).toBeLessThan(1e-9)
+  })
+
+  it('selects the median that sorting gives', () => {
+    fc.assert(
+      fc.property(
+        fc.array(fc.double({ noNaN: true, min: -1e6, max: 1e6 }), { minLength: 1, maxLength: 60 }),
+        (values) => {
+          const sorted = [...values].sort((a, b) => a - b)
+          const middle = sorted.length >> 1
+          const expected = sorted.length % 2 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2
+          expect(median(values)).toBe(expected)
+        },
+      ),
+    )
+  })
+
+  it('keeps the distance in runs where a run has no value', () => {
+    expect(theilSenSlope([0, 3], [1, 7])).toBe(2)
+    expect(trendOf([1, null, null, 7]).slope).toBe(2)
+  })
+
+  it('says that equal values have no significance rather than a wrong one', () => {
+    expect(trendOf([5, 5, 5, 5])).toMatchObject({ slope: 0, tau: null, p_value: null, mad: 0 })
+  })
+
+  it('puts the last run against the band of those before it', () => {
+    const before = [10, 11, 9, 10, 10.5, 9.5]
+    expect(trendOf([...before, 12]).band).toMatchObject({ inside: true })
+    expect(trendOf([...before, 14]).band).toMatchObject({ inside: false })
+    expect(trendOf([...before, null]).band).toBeNull()
+    expect(trendOf([10, 10, 10, 10, 10, 10.05]).band).toMatchObject({ inside: true })
+    expect(trendOf([10, 10, 10, 10, 10, 10.2]).band).toMatchObject({ inside: false })
+    expect(trendOf([10, 10, 12]).band).toBeNull()
+  })
+
+  it('has no figure for a metric that no run has', () => {
+    expect(trendOf([null, null])).toMatchObject({ n: 0, mean: null, median: null, enough_data: false })
+    expect(trendOf([])).toMatchObject({ n: 0, last: null })
+  })
+})

@@ -1,0 +1,93 @@
+import { mannKendall } from './mann-kendall.ts'
+import { median, medianAbsoluteDeviation, medianInPlace } from './median.ts'
+
+/** What a series of runs says of one metric. Figures are null where too few runs have a value. */
+export interface Trend {
+  /** Runs that have a value */
+  readonly n: number
+  readonly mean: number | null
+  readonly median: number | null
+  /** Median absolute deviation, unscaled */
+  readonly mad: number | null
+  /** Theil–Sen: median of the slopes of all pairs, per run */
+  readonly slope: number | null
+  /** Kendall's tau of value against time */
+  readonly tau: number | null
+  /** Mann–Kendall, two-sided; null when all values are equal */
+  readonly p_value: number | null
+  readonly last: number | null
+  /** What the runs before the last make one expect of it; null below `minBandRuns` of them */
+  readonly band: { readonly low: number; readonly high: number; readonly inside: boolean } | null
+  /** Whether there are enough runs to believe slope and p-value */
+  readonly enough_data: boolean
+}
+
+export const minTrendRuns = 8
+export const minBandRuns = 5
+/** MAD × 1.4826 estimates a normal distribution's standard deviation; three of them on each side. */
+const bandWidth = 3 * 1.4826
+/** Half the band is never narrower than this share of the median: runs that agree to the digit would flag any change. */
+const leastHalfBand = 0.01
+
+/**
+ * @param values one for each run, oldest first; null where the run has none
+ */
+export function trendOf(values: readonly (number | null)[]): Trend {
+  const x: number[] = []
+  const y: number[] = []
+  values.forEach((value, run) => {
+    if (value === null) return
+    x.push(run)
+    y.push(value)
+  })
+  const n = y.length
+  const last = values.at(-1) ?? null
+  if (n === 0)
+    return {
+      n,
+      mean: null,
+      median: null,
+      mad: null,
+      slope: null,
+      tau: null,
+      p_value: null,
+      last,
+      band: null,
+      enough_data: false,
+    }
+  const { tau, p } = mannKendall(y)
+  return {
+    n,
+    mean: y.reduce((sum, value) => sum + value, 0) / n,
+    median: median(y),
+    mad: medianAbsoluteDeviation(y),
+    slope: orNull(theilSenSlope(x, y)),
+    tau: orNull(tau),
+    p_value: orNull(p),
+    last,
+    band: last === null ? null : bandOf(y.slice(0, -1), last),
+    enough_data: n >= minTrendRuns,
+  }
+}
+
+const orNull = (value: number): number | null => (Number.isNaN(value) ? null : value)
+
+/** Median of the slopes of all pairs with different x. NaN below two points. */
+export function theilSenSlope(x: ArrayLike<number>, y: ArrayLike<number>): number {
+  const n = x.length
+  const slopes = new Float64Array((n * (n - 1)) / 2)
+  let count = 0
+  for (let i = 0; i < n; i++)
+    for (let j = i + 1; j < n; j++) {
+      const run = (x[j] as number) - (x[i] as number)
+      if (run !== 0) slopes[count++] = ((y[j] as number) - (y[i] as number)) / run
+    }
+  return medianInPlace(slopes, count)
+}
+
+function bandOf(before: readonly number[], last: number): Trend['band'] {
+  if (before.length < minBandRuns) return null
+  const middle = median(before)
+  const half = Math.max(bandWidth * medianAbsoluteDeviation(before), leastHalfBand * Math.abs(middle))
+  return { low: middle - half, high: middle + half, inside: Math.abs(last - middle) <= half }
+}
