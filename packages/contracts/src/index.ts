@@ -1,4 +1,17 @@
 export {
+  alertMessage,
+  baselineRuns,
+  checkQualityThresholds,
+  type Observation,
+  type OpenAlert,
+  observe,
+  type PreviewedRun,
+  previewRule,
+  type QualityAlert,
+  type Step,
+  stepAlert,
+} from './alert-evaluation.ts'
+export {
   AlertRule,
   AlertRules,
   type AlertState,
