@@ -1,0 +1,130 @@
+import { type ChildProcess, fork } from 'node:child_process'
+import { closeSync, openSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
+
+const DIE_WITH_PARENT = join(import.meta.dirname, 'die-with-parent.mjs')
+
+export interface ServiceSpec {
+  /** "tagger", or "tagger-2" for a second one: names the log file. */
+  name: string
+  /** Absolute path of the service's main.ts. */
+  main: string
+  /** The port that it listens on, at 127.0.0.1. */
+  port: number
+  env: Record<string, string | undefined>
+}
+
+export interface RestartPolicy {
+  firstDelayMs: number
+  longestDelayMs: number
+  /** A process that lived this long was healthy: the count of deaths begins anew. */
+  healthyAfterMs: number
+  /** Deaths in a row after which it is given up. */
+  mostDeaths: number
+}
+
+export type ServiceEvents = {
+  restarting(service: string, why: string, delayMs: number): void
+  gaveUp(service: string, why: string, logTail: string): void
+}
+
+/** One service process that is started again when it dies, later each time, and given up when it keeps dying. */
+export class SupervisedService {
+  readonly spec: ServiceSpec
+  readonly #logFile: string
+  readonly #policy: RestartPolicy
+  readonly #events: ServiceEvents
+  readonly #stopping = new AbortController()
+  #child: ChildProcess | undefined
+  #deaths = 0
+  #startedAt = 0
+
+  constructor(spec: ServiceSpec, logFolder: string, policy: RestartPolicy, events: ServiceEvents) {
+    this.spec = spec
+    this.#logFile = join(logFolder, `${spec.name}.log`)
+    this.#policy = policy
+    this.#events = events
+  }
+
+  get pid(): number | undefined {
+    return this.#child?.pid
+  }
+
+  start(): void {
+    const log = openSync(this.#logFile, 'a', 0o644)
+    // detached: a process group of its own, so that Ctrl-C at the terminal leaves the order of stopping to us.
+    const child = fork(this.spec.main, [], {
+      execArgv: ['--import', DIE_WITH_PARENT],
+      stdio: ['ignore', log, log, 'ipc'],
+      env: this.spec.env,
+      detached: true,
+    })
+    closeSync(log)
+    this.#child = child
+    this.#startedAt = Date.now()
+    let ended = false
+    const died = (why: string): void => {
+      if (ended) return
+      ended = true
+      this.#child = undefined
+      void this.#afterDeath(why)
+    }
+    child.once('error', (error) => died(error.message))
+    child.once('exit', (code, signal) => died(signal === null ? `exit code ${code}` : signal))
+  }
+
+  async #afterDeath(why: string): Promise<void> {
+    if (this.#stopping.signal.aborted) return
+    this.#deaths = Date.now() - this.#startedAt >= this.#policy.healthyAfterMs ? 1 : this.#deaths + 1
+    if (this.#deaths >= this.#policy.mostDeaths) {
+      this.#events.gaveUp(this.spec.name, why, this.logTail())
+      return
+    }
+    const delayMs = Math.min(this.#policy.firstDelayMs * 2 ** (this.#deaths - 1), this.#policy.longestDelayMs)
+    this.#events.restarting(this.spec.name, why, delayMs)
+    try {
+      await delay(delayMs, undefined, { signal: this.#stopping.signal })
+    } catch {
+      return
+    }
+    this.start()
+  }
+
+  /** Whether /readyz answers 200 at this moment. */
+  async isReady(): Promise<boolean> {
+    if (this.#child === undefined) return false
+    try {
+      const response = await fetch(`http://127.0.0.1:${this.spec.port}/readyz`, { signal: AbortSignal.timeout(2_000) })
+      await response.body?.cancel()
+      return response.status === 200
+    } catch {
+      return false
+    }
+  }
+
+  /** SIGTERM, and SIGKILL when it takes longer than `graceMs`. It is not started again. */
+  async stop(graceMs: number): Promise<void> {
+    this.#stopping.abort()
+    const child = this.#child
+    if (child === undefined) return
+    const gone = new Promise<void>((resolve) => child.once('exit', () => resolve()))
+    child.kill('SIGTERM')
+    const timer = setTimeout(() => child.kill('SIGKILL'), graceMs)
+    await gone
+    clearTimeout(timer)
+  }
+
+  /** SIGKILL to the process that runs now; it is started again after the delay. */
+  kill(): void {
+    this.#child?.kill('SIGKILL')
+  }
+
+  logTail(lines = 15): string {
+    try {
+      return readFileSync(this.#logFile, 'utf8').trimEnd().split('\n').slice(-lines).join('\n')
+    } catch {
+      return '(no log)'
+    }
+  }
+}

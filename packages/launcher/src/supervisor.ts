@@ -1,0 +1,92 @@
+import { mkdirSync, renameSync, statSync } from 'node:fs'
+import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
+import { type RestartPolicy, type ServiceSpec, SupervisedService } from './supervised-service.ts'
+
+const LARGEST_LOG_BYTES = 50 << 20
+
+const DEFAULT_POLICY: RestartPolicy = {
+  firstDelayMs: 250,
+  longestDelayMs: 5_000,
+  healthyAfterMs: 30_000,
+  mostDeaths: 5,
+}
+
+export interface SupervisorOptions {
+  logFolder: string
+  /** One line about a service that died. */
+  say(line: string): void
+  policy?: Partial<RestartPolicy>
+}
+
+/** A service that died again and again; the message holds its last log lines. */
+export class ServiceGivenUp extends Error {
+  override readonly name = 'ServiceGivenUp'
+}
+
+/** Keeps a set of service processes alive until it is told to stop. */
+export class Supervisor {
+  readonly services: SupervisedService[] = []
+  /** Rejects with ServiceGivenUp as soon as one service keeps dying; never resolves. */
+  readonly givenUp: Promise<never>
+  readonly #options: SupervisorOptions
+  readonly #policy: RestartPolicy
+  #giveUp!: (error: ServiceGivenUp) => void
+
+  constructor(options: SupervisorOptions) {
+    this.#options = options
+    this.#policy = { ...DEFAULT_POLICY, ...options.policy }
+    this.givenUp = new Promise((_, reject) => {
+      this.#giveUp = reject
+    })
+    this.givenUp.catch(() => undefined)
+    mkdirSync(options.logFolder, { recursive: true })
+  }
+
+  start(spec: ServiceSpec): SupervisedService {
+    shelve(join(this.#options.logFolder, `${spec.name}.log`))
+    const service = new SupervisedService(spec, this.#options.logFolder, this.#policy, {
+      restarting: (name, why, delayMs) =>
+        this.#options.say(`${name} ended (${why}); starting it again in ${delayMs} ms`),
+      gaveUp: (name, why, tail) =>
+        this.#giveUp(
+          new ServiceGivenUp(`${name} ended ${this.#policy.mostDeaths} times (${why}). Its last log lines:\n${tail}`),
+        ),
+    })
+    this.services.push(service)
+    service.start()
+    return service
+  }
+
+  /** Resolves when every service answers /readyz. */
+  async whenReady(timeoutMs: number, signal?: AbortSignal): Promise<void> {
+    const deadline = Date.now() + timeoutMs
+    const all = async (): Promise<void> => {
+      for (const service of this.services) {
+        while (!(await service.isReady())) {
+          signal?.throwIfAborted()
+          if (Date.now() > deadline) {
+            throw new ServiceGivenUp(
+              `${service.spec.name} was not ready within ${timeoutMs / 1000} s. Its last log lines:\n${service.logTail()}`,
+            )
+          }
+          await delay(100, undefined, { signal })
+        }
+      }
+    }
+    await Promise.race([all(), this.givenUp])
+  }
+
+  /** The first one (the gateway) before the others, so that nothing new comes in while they finish. */
+  async stop(graceMs: number): Promise<void> {
+    const [first, ...others] = this.services
+    await first?.stop(graceMs / 2)
+    await Promise.all(others.map((service) => service.stop(graceMs / 2)))
+  }
+}
+
+/** A log that has grown large is put aside once, so that two of them are the most there are. */
+function shelve(file: string): void {
+  const size = statSync(file, { throwIfNoEntry: false })?.size ?? 0
+  if (size > LARGEST_LOG_BYTES) renameSync(file, `${file}.1`)
+}
