@@ -1,4 +1,41 @@
 export {
+  type AlertEvent,
+  type ClaimedDelivery,
+  claimDeliveries,
+  type DeliveryLag,
+  type DeliveryRow,
+  expandDeliveries,
+  type ReceiverFilter,
+  readDeliveries,
+  readDeliveryLag,
+  recordTry,
+} from './alert-deliveries.ts'
+export {
+  type AlertRow,
+  acknowledgeAlert,
+  addSilence,
+  applyStep,
+  closeAlert,
+  countAlerts,
+  endSilence,
+  holdOpenAlerts,
+  isSilenced,
+  listAlerts,
+  lockWikiAlerts,
+  openAlertOf,
+  type RulesOfWiki,
+  readAlert,
+  readAlertRules,
+  readSilences,
+  readTransitions,
+  readWikiAges,
+  type SilenceRow,
+  saveAlertRules,
+  type TransitionRow,
+  wakeSilencedAlerts,
+  wikisWithOpenAlerts,
+} from './alerts.ts'
+export {
   type ApiKeyRow,
   createApiKey,
   ensureApiKey,
@@ -64,6 +101,16 @@ export { migrate } from './migrate.ts'
 export { type PageToStore, type StoredPages, storePages } from './page-import.ts'
 export { openPageMirror, type PageMirror } from './page-mirror.ts'
 export { deletePage, listPages, type PageRow, type PageTagRow, readPage } from './page-reading.ts'
+export {
+  addForgottenEvaluations,
+  addRunEvaluation,
+  type DueRun,
+  expireRunData,
+  finishRunEvaluation,
+  type Retention,
+  readDueRuns,
+  readRunEvaluation,
+} from './run-evaluations.ts'
 export {
   type Batch,
   finishBatch,
