@@ -1,1 +1,4 @@
-export {}
+export type { Embedder, EmbedderOptions, EmbedStats, PageVectors } from './embedding/embedder.ts'
+export { openEmbedder } from './embedding/embedder.ts'
+export { ModelRefused } from './embedding/model-spec.ts'
+export type { Page } from './embedding/page-windows.ts'

@@ -1,0 +1,77 @@
+/**
+ * Thread of one embedding session: tokenises, cuts pages into windows, runs the model, and sends vectors back.
+ * Started by embedder.ts only; its first message tells that the model is open, or why not.
+ */
+import { parentPort, workerData } from 'node:worker_threads'
+import type { EmbedReply, EmbedTask, WorkerSetup } from './embedder.ts'
+import { ModelRefused } from './model-spec.ts'
+import { pageWindows } from './page-windows.ts'
+import { normalizeInPlace } from './pooling.ts'
+import { type EncodeCounts, TextEncoder } from './text-encoder.ts'
+
+const { spec, device, threads, recipe } = workerData as WorkerSetup
+const port = parentPort!
+
+async function open(): Promise<void> {
+  const encoder = await TextEncoder.open(spec, device, threads)
+  port.on('message', (task: EmbedTask | 'close') => {
+    if (task === 'close') void encoder.close().finally(() => port.close())
+    else void answer(encoder, task)
+  })
+  port.postMessage({ opened: true, device: encoder.device, fallback: encoder.fallback })
+}
+
+async function answer(encoder: TextEncoder, task: EmbedTask): Promise<void> {
+  const counts: EncodeCounts = { texts: 0, tokens: 0, paddedTokens: 0 }
+  try {
+    const vectors =
+      task.pages === undefined
+        ? await encoder.encode(
+            task.texts.map((text) => encoder.tokenize(task.prefix + bounded(text))),
+            counts,
+          )
+        : await encodePages(encoder, task, counts)
+    const reply: EmbedReply = { id: task.id, vectors, counts }
+    port.postMessage(reply, [vectors.buffer as ArrayBuffer])
+  } catch (error) {
+    port.postMessage({ id: task.id, error: (error as Error).message } satisfies EmbedReply)
+  }
+}
+
+/** No model reads more than some thousand tokens, and no token is longer than a word: the rest need not be tokenised. */
+function bounded(text: string): string {
+  return text.slice(0, spec.maxTokens * 16).toWellFormed()
+}
+
+/** Each page's windows through the model, and their weighted mean as the page's vector, of unit length. */
+async function encodePages(encoder: TextEncoder, task: EmbedTask, counts: EncodeCounts): Promise<Float32Array> {
+  const pages = task.pages!
+  const limit = Math.min(recipe.windowTokens, spec.maxTokens)
+  const windows = pages.map((page) =>
+    pageWindows(page, { ...recipe, windowTokens: limit }, (sample) => encoder.charsPerToken(sample)),
+  )
+  const flat = windows.flat()
+  const encoded = await encoder.encode(
+    flat.map((window) => encoder.tokenize(task.prefix + window.text, limit)),
+    counts,
+  )
+  const { dims } = spec
+  const vectors = new Float32Array(pages.length * dims)
+  const sum = new Float64Array(dims)
+  let next = 0
+  for (const [p, own] of windows.entries()) {
+    sum.fill(0)
+    for (const { weight } of own) {
+      for (let d = 0; d < dims; d++) sum[d] = sum[d]! + weight * encoded[next * dims + d]!
+      next++
+    }
+    normalizeInPlace(sum)
+    vectors.set(sum, p * dims)
+  }
+  return vectors
+}
+
+open().catch((error: Error) => {
+  port.postMessage({ opened: false, refused: error instanceof ModelRefused, error: error.message })
+  port.close()
+})

@@ -1,0 +1,170 @@
+import { createHash } from 'node:crypto'
+import { createReadStream, existsSync } from 'node:fs'
+import { readFile, stat } from 'node:fs/promises'
+import { basename, join, resolve } from 'node:path'
+import type { Pooling } from './pooling.ts'
+
+/** What a sentence-embedding model's own files say about how it is to be used. */
+export interface ModelSpec {
+  readonly folder: string
+  readonly onnxFile: string
+  readonly onnxBytes: number
+  /** Name and content: two models with the same id give the same vectors. */
+  readonly modelId: string
+  readonly dims: number
+  /** Longest text in tokens, special tokens included. */
+  readonly maxTokens: number
+  readonly pooling: Pooling
+  readonly normalize: boolean
+  readonly lowerCase: boolean
+  readonly padTokenId: number
+  readonly documentPrefix: string
+  readonly queryPrefix: string
+}
+
+/** A model that can't be used, with the reason and what would fit. */
+export class ModelRefused extends Error {
+  readonly code = 'MODEL_REFUSED'
+}
+
+/**
+ * ONNX files in the order in which they are taken when the folder has several: quantised ones first, as two to three
+ * times the speed costs under 1 % of cosine; `EMBEDDING_MODEL_FILE` chooses another.
+ */
+export function onnxCandidates(arch: string = process.arch): string[] {
+  const own = arch === 'arm64' ? ['model_qint8_arm64.onnx'] : ['model_qint8_avx512_vnni.onnx', 'model_quint8_avx2.onnx']
+  const names = ['model_int8.onnx', 'model_quantized.onnx', ...own, 'model.onnx', 'model_fp16.onnx']
+  return names.flatMap((name) => [name, `onnx/${name}`])
+}
+
+/** The small files that describe a model; all but the tokenizer and config.json may be missing. */
+export const DESCRIBING_FILES = [
+  'config.json',
+  'tokenizer.json',
+  'tokenizer_config.json',
+  'modules.json',
+  '1_Pooling/config.json',
+  'sentence_bert_config.json',
+  'config_sentence_transformers.json',
+] as const
+
+/** Reads a folder in the usual Hugging Face layout. `recipe` is what else decides a vector; it goes into the model's id. */
+export async function readModelSpec(
+  folder: string,
+  {
+    modelFile,
+    name = basename(resolve(folder)),
+    recipe = '',
+  }: { modelFile?: string; name?: string; recipe?: string } = {},
+): Promise<ModelSpec> {
+  if (!existsSync(folder)) throw new ModelRefused(`embedding model folder ${folder} does not exist`)
+  const config = await readJson(folder, 'config.json')
+  if (config === undefined) throw new ModelRefused(`${folder} has no config.json: expected a Hugging Face model folder`)
+  if (!existsSync(join(folder, 'tokenizer.json'))) {
+    throw new ModelRefused(`${folder} has no tokenizer.json: only models with a fast tokenizer fit`)
+  }
+  const tokenizerConfig = (await readJson(folder, 'tokenizer_config.json')) ?? {}
+  const bert = (await readJson(folder, 'sentence_bert_config.json')) ?? {}
+  const prompts = (await readJson(folder, 'config_sentence_transformers.json')) ?? {}
+  const onnxFile = findOnnx(folder, modelFile)
+  const modules = modulesOf(await readJson(folder, 'modules.json'))
+  const pooling = poolingOf(await readJson(folder, '1_Pooling/config.json'), folder)
+  const dims = Number(config.hidden_size ?? config.d_model ?? config.dim ?? config.n_embd)
+  if (!(dims > 0)) throw new ModelRefused(`${folder}/config.json names no hidden_size: this is no text encoder`)
+  const described = JSON.stringify({ pooling, modules, bert, prompts, recipe })
+  return {
+    folder,
+    onnxFile,
+    onnxBytes: (await stat(onnxFile)).size,
+    modelId: `${name}@${await contentHash(onnxFile, join(folder, 'tokenizer.json'), described)}`,
+    dims,
+    maxTokens: maxTokensOf(config, tokenizerConfig, bert),
+    pooling,
+    normalize: modules === undefined || modules.includes('Normalize'),
+    lowerCase: bert.do_lower_case === true,
+    padTokenId: Number(config.pad_token_id ?? 0),
+    ...prefixesOf(prompts),
+  }
+}
+
+type Json = Record<string, unknown>
+
+async function readJson(folder: string, file: string): Promise<Json | undefined> {
+  const path = join(folder, file)
+  if (!existsSync(path)) return undefined
+  try {
+    return JSON.parse(await readFile(path, 'utf8')) as Json
+  } catch (cause) {
+    throw new ModelRefused(`${path} is not JSON`, { cause })
+  }
+}
+
+function findOnnx(folder: string, modelFile: string | undefined): string {
+  const candidates = modelFile === undefined ? onnxCandidates() : [modelFile, `onnx/${modelFile}`]
+  const found = candidates.map((name) => join(folder, name)).find((path) => existsSync(path))
+  if (found === undefined) throw new ModelRefused(`${folder} has no ONNX file: looked for ${candidates.join(', ')}`)
+  return found
+}
+
+function modulesOf(modules: Json | undefined): string[] | undefined {
+  if (modules === undefined) return undefined
+  const list = Object.values(modules).map(
+    (m) =>
+      String((m as Json).type)
+        .split('.')
+        .at(-1)!,
+  )
+  const unknown = list.filter((type) => !['Transformer', 'Pooling', 'Normalize'].includes(type))
+  if (unknown.length > 0) {
+    throw new ModelRefused(`modules.json has ${unknown.join(', ')}: only Transformer, Pooling and Normalize fit`)
+  }
+  return list
+}
+
+const POOLING_FLAGS = {
+  pooling_mode_cls_token: 'cls',
+  pooling_mode_mean_tokens: 'mean',
+  pooling_mode_max_tokens: 'max',
+  pooling_mode_lasttoken: 'last',
+} as const
+
+function poolingOf(config: Json | undefined, folder: string): Exclude<Pooling, 'graph'> {
+  if (config === undefined) return 'mean'
+  const set = Object.keys(config).filter((key) => key.startsWith('pooling_mode_') && config[key] === true)
+  const pooling = set.length === 1 ? POOLING_FLAGS[set[0] as keyof typeof POOLING_FLAGS] : undefined
+  if (pooling === undefined) {
+    const found = set.join(', ') || 'none'
+    throw new ModelRefused(`${folder}/1_Pooling/config.json sets ${found}: expected one of cls, mean, max, last token`)
+  }
+  return pooling
+}
+
+function maxTokensOf(config: Json, tokenizerConfig: Json, bert: Json): number {
+  const limits = [bert.max_seq_length, tokenizerConfig.model_max_length, positionsOf(config)]
+  const known = limits.map(Number).filter((n) => n > 2 && n < 1_000_000)
+  return known.length > 0 ? Math.min(...known) : 512
+}
+
+/** RoBERTa and its kin count positions from pad_token_id + 1. */
+function positionsOf(config: Json): unknown {
+  const offset = /roberta|camembert|mpnet/u.test(String(config.model_type)) ? Number(config.pad_token_id ?? 1) + 1 : 0
+  return config.max_position_embeddings === undefined ? undefined : Number(config.max_position_embeddings) - offset
+}
+
+function prefixesOf(config: Json): { documentPrefix: string; queryPrefix: string } {
+  const prompts = (config.prompts ?? {}) as Record<string, string>
+  const preset = prompts[String(config.default_prompt_name)]
+  return {
+    documentPrefix: preset ?? prompts.document ?? prompts.passage ?? '',
+    queryPrefix: preset ?? prompts.query ?? '',
+  }
+}
+
+async function contentHash(onnxFile: string, tokenizerFile: string, described: string): Promise<string> {
+  const hash = createHash('sha256').update(described)
+  const external = `${onnxFile}_data`
+  for (const file of [onnxFile, tokenizerFile, ...(existsSync(external) ? [external] : [])]) {
+    for await (const chunk of createReadStream(file, { highWaterMark: 1 << 20 })) hash.update(chunk)
+  }
+  return hash.digest('hex').slice(0, 12)
+}
