@@ -19,7 +19,7 @@ function splitFrontMatter(source: string): { meta: Record<string, unknown>; text
   if (found === null) return { meta: {}, text: source }
   try {
     // maxAliasCount: a front matter of nested aliases must not grow without bound.
-    const meta: unknown = parse(found[1] ?? '', { maxAliasCount: 20, logLevel: 'silent' })
+    const meta: unknown = parse(found[1] ?? '', { maxAliasCount: 20, logLevel: 'error' })
     if (meta === null) return { meta: {}, text: source.slice(found[0].length) }
     if (typeof meta !== 'object' || Array.isArray(meta)) return { meta: {}, text: source }
     return { meta: meta as Record<string, unknown>, text: source.slice(found[0].length) }
