@@ -1,0 +1,133 @@
+import type { AlertEvent, AlertRow } from '@tagloom/database'
+import { Webhook } from 'standardwebhooks'
+import type { Receiver } from './receivers.ts'
+
+/** What a try sends. */
+export interface OutgoingRequest {
+  readonly url: string
+  readonly headers: Readonly<Record<string, string>>
+  readonly body: string
+}
+
+export interface Told {
+  readonly alert: AlertRow
+  readonly event: AlertEvent
+  /** The same for every try */
+  readonly key: string
+  /** When the alert came into this state: the same for every try */
+  readonly at: Date
+}
+
+/** Alertmanager has no word for an acknowledgement. */
+export const wantsEvent = (receiver: Receiver, event: AlertEvent): boolean =>
+  receiver.type !== 'alertmanager' || event !== 'acknowledged'
+
+export function wantsAlert(receiver: Receiver, alert: AlertRow, event: AlertEvent): boolean {
+  return (
+    wantsEvent(receiver, event) &&
+    (receiver.severities?.includes(alert.severity) ?? true) &&
+    (receiver.wikis?.includes(alert.wikiId) ?? true)
+  )
+}
+
+export function requestFor(receiver: Receiver, told: Told, now: Date): OutgoingRequest {
+  switch (receiver.type) {
+    case 'webhook':
+      return webhook(receiver, told, now)
+    case 'pagerduty':
+      return pagerDuty(receiver, told)
+    case 'alertmanager':
+      return alertmanager(receiver, told)
+  }
+}
+
+const json = { 'content-type': 'application/json', 'user-agent': 'tagloom' }
+
+/** Standard Webhooks: id is the delivery key, so that a receiver knows a repeat; the signature is made anew for each try. */
+function webhook(receiver: Extract<Receiver, { type: 'webhook' }>, told: Told, now: Date): OutgoingRequest {
+  const body = JSON.stringify({
+    type: `alert.${told.event}`,
+    timestamp: told.at.toISOString(),
+    data: factsOf(told.alert),
+  })
+  const signature = new Webhook(receiver.secret).sign(told.key, now, body)
+  const timestamp = String(Math.floor(now.getTime() / 1000))
+  return {
+    url: receiver.url,
+    headers: { ...json, 'webhook-id': told.key, 'webhook-timestamp': timestamp, 'webhook-signature': signature },
+    body,
+  }
+}
+
+export function factsOf(alert: AlertRow) {
+  return {
+    alert_id: alert.id,
+    wiki_id: alert.wikiId,
+    rule: alert.rule,
+    severity: alert.severity,
+    state: alert.state,
+    metric: alert.metric,
+    value: alert.value,
+    threshold: alert.threshold,
+    message: alert.message,
+    action: alert.action,
+    runbook: alert.runbook,
+    job_id: alert.lastJobId,
+    first_job_id: alert.firstJobId,
+  }
+}
+
+const pagerDutyUrl = 'https://events.pagerduty.com/v2/enqueue'
+const pagerDutyActions = { raised: 'trigger', acknowledged: 'acknowledge', resolved: 'resolve' } as const
+
+/** PagerDuty Events API v2: the dedup_key is the alert's, so that its three events meet in one incident. */
+function pagerDuty(receiver: Extract<Receiver, { type: 'pagerduty' }>, told: Told): OutgoingRequest {
+  const { alert } = told
+  const event = {
+    routing_key: receiver.routing_key,
+    event_action: pagerDutyActions[told.event],
+    dedup_key: `tagloom.alert.${alert.id}`,
+    client: 'Tagloom',
+    payload: {
+      summary: `Wiki ${alert.wikiId}: ${alert.message}`.slice(0, 1024),
+      source: `wiki-${alert.wikiId}`,
+      severity: alert.severity,
+      timestamp: told.at.toISOString(),
+      component: 'tagloom',
+      group: `wiki-${alert.wikiId}`,
+      class: alert.rule,
+      custom_details: factsOf(alert),
+    },
+    ...(alert.runbook?.startsWith('http') ? { links: [{ href: alert.runbook, text: 'Runbook' }] } : {}),
+  }
+  return { url: receiver.url ?? pagerDutyUrl, headers: json, body: JSON.stringify(event) }
+}
+
+/** Longer than any alert should stay open: without an end Alertmanager would resolve it by itself after five minutes. */
+const alertmanagerDays = 365
+
+function alertmanager(receiver: Extract<Receiver, { type: 'alertmanager' }>, told: Told): OutgoingRequest {
+  const { alert } = told
+  const ends = told.event === 'resolved' ? told.at : new Date(alert.createdAt.getTime() + alertmanagerDays * 86_400_000)
+  const posted = {
+    labels: {
+      alertname: alert.rule,
+      severity: alert.severity,
+      wiki_id: String(alert.wikiId),
+      alert_id: String(alert.id),
+      service: 'tagloom',
+    },
+    annotations: {
+      summary: alert.message,
+      description: alert.action,
+      ...(alert.runbook ? { runbook_url: alert.runbook } : {}),
+    },
+    startsAt: (alert.raisedAt ?? alert.createdAt).toISOString(),
+    endsAt: ends.toISOString(),
+  }
+  return {
+    url: `${receiver.url.replace(/\/+$/, '')}/api/v2/alerts`,
+    headers: { ...json, ...(receiver.bearer_token ? { authorization: `Bearer ${receiver.bearer_token}` } : {}) },
+    body: JSON.stringify([posted]),
+  }
+}
