@@ -20,12 +20,6 @@ export class GatewayRefusal extends Error {
   }
 }
 
-export interface FiringAlert {
-  severity: string
-  message: string
-  action: string
-}
-
 /** What a job says of itself while it runs. `ended` is the last. */
 export type JobNews =
   | { kind: 'snapshot'; job: Job }
@@ -126,12 +120,6 @@ export class GatewayClient {
       cursor = part.next_cursor ?? ''
     } while (cursor !== '')
     return all
-  }
-
-  /** Alerts of the wiki that stand at this moment. */
-  async firingAlerts(wikiId: number, signal: AbortSignal): Promise<FiringAlert[]> {
-    const path = `/api/wikis/${wikiId}/alerts?state=firing`
-    return (await this.#call<List<FiringAlert>>('GET', path, signal)).items
   }
 
   async #call<T>(method: string, path: string, signal: AbortSignal, body?: unknown): Promise<T> {

@@ -1,12 +1,12 @@
 import { type Cluster, type ClusterMetrics, type ImportReport, metricList } from '@tagloom/contracts'
+import type { AlertRow } from '@tagloom/database'
 import colors from 'picocolors'
-import type { FiringAlert } from './gateway-client.ts'
 
 const GROUPS = ['performance', 'quality', 'coverage', 'errors'] as const
 const SHOWN_CLUSTERS = 10
 const SHOWN_ERRORS = 10
 
-export type LatestRecord = NonNullable<ClusterMetrics['latest_clustering']>
+type LatestRecord = NonNullable<ClusterMetrics['latest_clustering']>
 
 /** The run record: every declared figure of the four groups, with its unit. */
 export function recordLines(record: LatestRecord): string[] {
@@ -34,7 +34,7 @@ export function clusterLines(clusters: Cluster[]): string[] {
   return lines
 }
 
-export function alertLines(alerts: FiringAlert[]): string[] {
+export function alertLines(alerts: Pick<AlertRow, 'severity' | 'message' | 'action'>[]): string[] {
   if (alerts.length === 0) return [heading('Alerts'), '', '  none']
   const lines = [heading('Alerts'), '']
   for (const alert of alerts) {

@@ -1,14 +1,15 @@
 import { mkdirSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
-import { migrate } from '@tagloom/database'
+import type { Job } from '@tagloom/contracts'
+import { type Database, listAlerts, migrate, openDatabase, readRunEvaluation } from '@tagloom/database'
 import { isPortFree, type StartedServers, startServers } from '@tagloom/local-servers'
 import { ownApiKey } from './api-key.ts'
 import { demoWiki } from './demo-wiki.ts'
 import { fiveServices } from './five-services.ts'
 import { GatewayClient } from './gateway-client.ts'
 import { type Output, ProgressView } from './progress-view.ts'
-import { addressLines, alertLines, clusterLines, importLines, type LatestRecord, recordLines } from './report.ts'
+import { addressLines, alertLines, clusterLines, importLines, recordLines } from './report.ts'
 import { importWiki, runJob } from './run-job.ts'
 import type { StartOptions } from './start-options.ts'
 import { Supervisor } from './supervisor.ts'
@@ -41,6 +42,7 @@ export async function start(options: StartOptions, context: StartContext): Promi
   const view = new ProgressView(context.out)
   const supervisor = new Supervisor({ logFolder: join(home, 'logs'), say: (line) => view.note(`  ${line}`) })
   let servers: StartedServers | undefined
+  let database: Database | undefined
   try {
     say('Starting PostgreSQL and NATS …')
     servers = await startServers({ home, env: context.env, say: (line) => say(`  ${line}`) })
@@ -53,7 +55,10 @@ export async function start(options: StartOptions, context: StartContext): Promi
     await supervisor.whenReady(READY_TIMEOUT_MS, context.signal)
 
     const client = new GatewayClient(`http://127.0.0.1:${gatewayPort}`, apiKey)
-    const code = await Promise.race([tagWiki(client, source, view, say, context.signal), supervisor.givenUp])
+    database = openDatabase({ url: databaseUrl, max: 2, applicationName: 'tagloom-launcher' })
+    const withRecords = context.env.ENABLE_METRICS !== 'false'
+    const tagging = { client, database, source, view, say, withRecords, signal: context.signal }
+    const code = await Promise.race([tagWiki(tagging), supervisor.givenUp])
     if (options.once) return code
     say('\nServing until Ctrl-C.')
     await Promise.race([untilAborted(context.signal), supervisor.givenUp])
@@ -61,54 +66,56 @@ export async function start(options: StartOptions, context: StartContext): Promi
   } finally {
     if (supervisor.services.length > 0) say('Stopping …')
     await supervisor.stop(SERVICES_GRACE_MS)
+    await database?.close()
     await servers?.stop()
   }
 }
 
-async function tagWiki(
-  client: GatewayClient,
-  source: WikiSource,
-  view: ProgressView,
-  say: (line: string) => void,
-  signal: AbortSignal,
-): Promise<number> {
-  const all = (lines: string[]): void => lines.forEach(say)
+interface Tagging {
+  client: GatewayClient
+  database: Database
+  source: WikiSource
+  view: ProgressView
+  say(line: string): void
+  withRecords: boolean
+  signal: AbortSignal
+}
+
+async function tagWiki(tagging: Tagging): Promise<number> {
+  const { client, source, view, say, signal } = tagging
   const wiki = await client.wikiNamed(source.name, signal)
   say(`Tagging the wiki "${source.name}"${source.pageCount === undefined ? '' : `, ${source.pageCount} pages`} …`)
   const report = await importWiki(client, wiki.id, source, view, signal)
   for (const line of importLines(report, source.pageOnLine)) view.note(line)
   for (const { page, reason } of source.skipped) view.note(`  left out: ${page}: ${reason}`)
   const job = await runJob(client, wiki.id, view, signal)
-  if (job.status === 'completed') {
-    const record = await recordOf(client, wiki.id, job.id, signal)
-    all(
-      record === undefined
-        ? ['\nThe run record is not there yet: ask its address below in a moment.']
-        : recordLines(record),
-    )
-    all(clusterLines(await client.clusters(wiki.id, signal)))
-    all(alertLines(await client.firingAlerts(wiki.id, signal)))
-  } else {
-    say(`\nThe job ${job.id} ${job.status}: ${job.failure?.reason ?? 'no reason was given'}`)
-  }
-  all(addressLines(client.base, wiki.id, client.key))
+  const shown = job.status === 'completed' ? await completedLines(tagging, job) : failedLines(job)
+  for (const line of [...shown, ...addressLines(client.base, wiki.id, client.key)]) say(line)
   return job.status === 'completed' ? 0 : 1
 }
 
-/** The aggregator folds the last samples when the job has completed: a moment later than the job's own end. */
-async function recordOf(
-  client: GatewayClient,
-  wikiId: number,
-  jobId: string,
-  signal: AbortSignal,
-): Promise<LatestRecord | undefined> {
+async function completedLines({ client, database, withRecords, signal }: Tagging, job: Job): Promise<string[]> {
+  const clusters = clusterLines(await client.clusters(job.wiki_id, signal))
+  if (!withRecords) return ['\nRun records are switched off by ENABLE_METRICS=false.', ...clusters]
+  await whenJudged(database, job.id, signal)
+  const { latest_clustering: record } = await client.clusterMetrics(job.wiki_id, signal)
+  const alerts = await listAlerts(database, { wikiId: job.wiki_id, states: ['firing', 'acknowledged'], limit: 50 })
+  if (record?.job_id !== job.id)
+    return ['\nThe run record is not there yet: ask its address below in a moment.', ...clusters]
+  return [...recordLines(record), ...clusters, ...alertLines(alerts)]
+}
+
+function failedLines(job: Job): string[] {
+  return [`\nThe job ${job.id} ${job.status}: ${job.failure?.reason ?? 'no reason was given'}`]
+}
+
+/** The aggregator folds the last samples and judges the run when the job has completed: a moment later than its end. */
+async function whenJudged(database: Database, jobId: string, signal: AbortSignal): Promise<void> {
   const deadline = Date.now() + RECORD_TIMEOUT_MS
-  do {
-    const { latest_clustering: latest } = await client.clusterMetrics(wikiId, signal)
-    if (latest?.job_id === jobId) return latest
+  while (Date.now() < deadline) {
+    if ((await readRunEvaluation(database, jobId))?.evaluatedAt) return
     await delay(200, undefined, { signal })
-  } while (Date.now() < deadline)
-  return undefined
+  }
 }
 
 async function openWiki(options: StartOptions, context: StartContext): Promise<WikiSource> {
