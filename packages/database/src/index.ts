@@ -110,6 +110,7 @@ export {
   type Retention,
   readDueRuns,
   readRunEvaluation,
+  takeStaleRun,
 } from './run-evaluations.ts'
 export {
   type Batch,
@@ -127,3 +128,11 @@ export {
 } from './stages.ts'
 export { listTags, type TagRow } from './tag-reading.ts'
 export { createWiki, listWikis, readWiki, type WikiRow } from './wikis.ts'
+export {
+  listRunningJobs,
+  listWaitingWikis,
+  type RunFigures,
+  readLastProgress,
+  readRunFigures,
+  withTryLock,
+} from './running-jobs.ts'

@@ -7,18 +7,18 @@ import {
   type RunRecord,
   type recordMetrics,
 } from '@tagloom/contracts'
-import { and, desc, eq, gte, sql } from 'drizzle-orm'
+import { and, desc, eq, gte, inArray, isNotNull, sql } from 'drizzle-orm'
 import type { Executor, Transaction } from './database.ts'
-import { clusteringMetrics, metricSamples, wikiRunTotals } from './schema/metrics.ts'
+import { clusteringMetrics, metricSamples, runEvaluations, wikiRunTotals } from './schema/metrics.ts'
 
 export type Figures = Record<string, number | null>
 
 /**
  * Keeps samples by (job, stage, batch) in one statement. A second delivery changes nothing; of two that differ the one that
- * ended later stays, whichever comes first.
+ * ended later stays, whichever comes first. Records that are made already and get a new sample become stale.
  * @returns rows that are new or changed
  */
-export async function saveSamples(db: Executor, samples: readonly MetricSample[]): Promise<number> {
+export async function saveSamples(tx: Transaction, samples: readonly MetricSample[]): Promise<number> {
   const latest = new Map<string, MetricSample>()
   for (const sample of samples) {
     const key = `${sample.job_id}\n${sample.stage}\n${sample.batch}`
@@ -27,13 +27,19 @@ export async function saveSamples(db: Executor, samples: readonly MetricSample[]
   }
   if (latest.size === 0) return 0
   const rows = [...latest.values()].map((data) => ({ ...pick(data), data }))
-  const result = await db.orm.execute(sql`
+  const { rowCount } = await tx.orm.execute(sql`
     insert into metric_samples (job_id, stage, batch, wiki_id, data)
     select job_id, stage, batch, wiki_id, data
     from jsonb_to_recordset(${JSON.stringify(rows)}::jsonb) as r(job_id text, stage text, batch text, wiki_id int, data jsonb)
     on conflict (job_id, stage, batch) do update set data = excluded.data, recorded_at = now()
     where metric_samples.data ->> 'ended_at' < excluded.data ->> 'ended_at'`)
-  return result.rowCount ?? 0
+  if (!rowCount) return 0
+  const jobIds = [...new Set(rows.map((row) => row.job_id))]
+  await tx.orm
+    .update(runEvaluations)
+    .set({ stale: true })
+    .where(and(inArray(runEvaluations.jobId, jobIds), isNotNull(runEvaluations.evaluatedAt)))
+  return rowCount
 }
 
 const pick = ({ job_id, stage, batch, wiki_id }: MetricSample) => ({ job_id, stage, batch, wiki_id })

@@ -88,6 +88,21 @@ export async function finishRunEvaluation(tx: Transaction, jobId: string): Promi
   return rows.length > 0
 }
 
+/**
+ * Takes the runs whose record is stale, one at a time within the caller's transaction.
+ * @returns undefined when there is none that nobody else has in hand
+ */
+export async function takeStaleRun(tx: Transaction): Promise<RunEvaluation | undefined> {
+  const [row] = await tx.orm
+    .select()
+    .from(runEvaluations)
+    .where(eq(runEvaluations.stale, true))
+    .limit(1)
+    .for('update', { skipLocked: true })
+  if (row) await tx.orm.update(runEvaluations).set({ stale: false }).where(eq(runEvaluations.jobId, row.jobId))
+  return row
+}
+
 export interface Retention {
   /** Samples and resolved alerts older than this go; records of runs too, but never a wiki's last nor its baseline */
   readonly days: number

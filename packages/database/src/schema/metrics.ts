@@ -42,8 +42,13 @@ export const runEvaluations = pgTable(
     expectedSamples: integer('expected_samples').notNull(),
     /** When the rules last looked at it; null: not yet */
     evaluatedAt: instant('evaluated_at'),
+    /** Samples came after its record was made: the record is to be made again */
+    stale: boolean().notNull().default(false),
   },
-  (t) => [index('run_evaluations_due').on(t.wikiId, t.completedAt, t.jobId).where(sql`evaluated_at is null`)],
+  (t) => [
+    index('run_evaluations_due').on(t.wikiId, t.completedAt, t.jobId).where(sql`evaluated_at is null`),
+    index('run_evaluations_stale').on(t.jobId).where(sql`stale`),
+  ],
 )
 
 const seconds = (name: string) => doublePrecision(name)
