@@ -85,7 +85,6 @@ export {
 } from './messages.ts'
 export {
   type Figures,
-  type RunFigures,
   type RunTotals,
   type RunWindow,
   readClusterMetrics,
@@ -93,6 +92,7 @@ export {
   readRunTotals,
   readSamples,
   readSeries,
+  type SeriesRun,
   saveRecord,
   saveSamples,
   setBaseline,
@@ -113,6 +113,14 @@ export {
   takeStaleRun,
 } from './run-evaluations.ts'
 export {
+  listRunningJobs,
+  listWaitingWikis,
+  type RunFigures,
+  readLastProgress,
+  readRunFigures,
+  withTryLock,
+} from './running-jobs.ts'
+export {
   type Batch,
   finishBatch,
   finishStep,
@@ -128,11 +136,3 @@ export {
 } from './stages.ts'
 export { listTags, type TagRow } from './tag-reading.ts'
 export { createWiki, listWikis, readWiki, type WikiRow } from './wikis.ts'
-export {
-  listRunningJobs,
-  listWaitingWikis,
-  type RunFigures,
-  readLastProgress,
-  readRunFigures,
-  withTryLock,
-} from './running-jobs.ts'

@@ -138,14 +138,14 @@ export interface RunWindow {
 /** Most runs that a question about a series looks at. */
 export const maxRunsOfSeries = 1000
 
-export interface RunFigures {
+export interface SeriesRun {
   readonly jobId: string
   readonly at: Date
   readonly figures: Figures
 }
 
 /** Figures of a wiki's runs, dry runs left out, oldest first. */
-export async function readSeries(db: Executor, wikiId: number, { window, days }: RunWindow): Promise<RunFigures[]> {
+export async function readSeries(db: Executor, wikiId: number, { window, days }: RunWindow): Promise<SeriesRun[]> {
   const rows = await db.orm
     .select({ jobId: clusteringMetrics.jobId, at: clusteringMetrics.createdAt, figures: clusteringMetrics.figures })
     .from(clusteringMetrics)
@@ -226,7 +226,7 @@ const averagesOf =
     return kept && kept.n > 0 ? kept.sum / kept.n : null
   }
 
-function averagesOfSeries(series: readonly RunFigures[]): Average {
+function averagesOfSeries(series: readonly SeriesRun[]): Average {
   let totals: Totals = {}
   for (const run of series) totals = adjustTotals(totals, undefined, run.figures)
   return averagesOf(totals)
