@@ -8,7 +8,7 @@ const IMPORT_IDLE_MS = 180_000
 const MOST_RECONNECTS = 30
 
 /** What the gateway refused, with its stable code (RFC 9457). */
-export class GatewayRefusal extends Error {
+class GatewayRefusal extends Error {
   override readonly name = 'GatewayRefusal'
   readonly code: string
   readonly status: number

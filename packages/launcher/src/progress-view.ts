@@ -1,7 +1,7 @@
 import { stages } from '@tagloom/contracts'
 import colors from 'picocolors'
 
-export const progressRows = ['import', ...stages] as const
+const progressRows = ['import', ...stages] as const
 export type ProgressRow = (typeof progressRows)[number]
 
 export interface Output {

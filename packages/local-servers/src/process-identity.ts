@@ -17,7 +17,7 @@ export function isAlive(pid: number): boolean {
 }
 
 /** The command line of a living process, words joined by spaces; undefined when it cannot be read. */
-export function commandLineOf(pid: number): string | undefined {
+function commandLineOf(pid: number): string | undefined {
   try {
     if (existsSync('/proc/self/cmdline'))
       return readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0').join(' ').trim()
