@@ -1,1 +1,9 @@
-export {}
+export { type Backlog, type Bus, type BusOptions, connectBus } from './bus.ts'
+export type { ConsumeOptions, Consumption, Handler } from './consume.ts'
+export type { BusLog, Observation } from './core.ts'
+export type { DeadLetter } from './dead-letters.ts'
+export { BusError } from './errors.ts'
+export type { Followed, FollowOptions } from './follow.ts'
+export type { KeyValue } from './key-value.ts'
+export type { Message } from './message.ts'
+export { Reject, RetryLater } from './outcomes.ts'

@@ -1,0 +1,179 @@
+import { jetstream, jetstreamManager } from '@nats-io/jetstream'
+import { connect, type NatsConnection } from '@nats-io/transport-node'
+import type { EventDeclaration, OutgoingMessage } from '@tagloom/contracts'
+import { type ConsumeOptions, type Consumption, consume, type Handler } from './consume.ts'
+import type { BusCore, BusLog, Observation } from './core.ts'
+import { type DeadLetter, readDeadLetters, redrive } from './dead-letters.ts'
+import { BusError } from './errors.ts'
+import { type Followed, type FollowOptions, follow } from './follow.ts'
+import { type KeyValue, openKeyValue } from './key-value.ts'
+import { namesFor } from './names.ts'
+import { reconcileStreams } from './streams.ts'
+
+export interface BusOptions {
+  readonly url: string
+  /** Shown in the server's list of connections */
+  readonly name: string
+  /** Prefix of streams and subjects, so that several installations share a server */
+  readonly prefix?: string
+  readonly log?: BusLog
+  readonly observe?: (observation: Observation) => void
+  /** Most time for the first connection */
+  readonly connectTimeoutMs?: number
+}
+
+export interface Backlog {
+  readonly durable: string
+  /** In the stream, never delivered */
+  readonly pending: number
+  /** Delivered, not yet acknowledged */
+  readonly inFlight: number
+}
+
+export interface Bus {
+  /** Publishes once and waits until the server has it. The same message id again, within two minutes, is dropped by the server. */
+  publish(message: OutgoingMessage): Promise<void>
+  consume<E extends EventDeclaration>(options: ConsumeOptions<E>, handler: Handler<E>): Promise<Consumption>
+  /** Events as they come, to this process alone */
+  follow(options: FollowOptions): AsyncGenerator<Followed>
+  openKeyValue(bucket: string, options: { readonly ttlMs: number }): Promise<KeyValue>
+  /** What waits and what is in flight, for every durable consumer */
+  backlog(): Promise<Backlog[]>
+  deadLetters(limit?: number): Promise<DeadLetter[]>
+  redrive(letter: DeadLetter): Promise<void>
+  /** Makes streams as they should be; called by connectBus, and by consumers that find theirs gone */
+  reconcile(): Promise<void>
+  /** Whether the server answers. @throws BusError */
+  ping(): Promise<void>
+  close(): Promise<void>
+}
+
+const oldest = [2, 11] as const
+const publishTimeoutMs = 5_000
+const publishAttempts = 3
+
+/** @throws BusError when the server cannot be reached in time, is too old, or has no JetStream */
+export async function connectBus(options: BusOptions): Promise<Bus> {
+  const log = options.log ?? (() => {})
+  const connection = await connectWithin(options)
+  try {
+    checkServer(connection, options.url)
+    const core: BusCore = {
+      connection,
+      js: jetstream(connection, { timeout: publishTimeoutMs }),
+      manager: await jetstreamManager(connection, { timeout: publishTimeoutMs }),
+      names: namesFor(options.prefix ?? ''),
+      log,
+      observe: options.observe ?? (() => {}),
+    }
+    await reconcileStreams(core.manager, core.names)
+    void reportStatus(core)
+    return busOf(core)
+  } catch (cause) {
+    await connection.close()
+    if (cause instanceof BusError) throw cause
+    throw new BusError(
+      'no_jetstream',
+      `JetStream does not answer at ${options.url} (${(cause as Error).message}): start nats-server with -js`,
+      { cause },
+    )
+  }
+}
+
+function busOf(core: BusCore): Bus {
+  const publishRaw = (subject: string, message: Omit<OutgoingMessage, 'subject'>) => publish(core, subject, message)
+  return {
+    publish: (message) => publishRaw(core.names.subject(message.subject), message),
+    consume: (options, handler) => consume(core, options, handler),
+    follow: (options) => follow(core, options),
+    openKeyValue: (bucket, options) => openKeyValue(core, bucket, options),
+    backlog: () => backlog(core),
+    deadLetters: (limit) => readDeadLetters(core, limit),
+    redrive: (letter) => redrive(core, letter, (message) => publishRaw(message.subject, message)),
+    reconcile: () => reconcileStreams(core.manager, core.names),
+    ping: async () => {
+      if (core.connection.isClosed()) throw new BusError('closed', 'the connection to NATS is closed')
+      await core.manager.getAccountInfo()
+    },
+    close: async () => {
+      await core.connection.close()
+    },
+  }
+}
+
+async function connectWithin(options: BusOptions): Promise<NatsConnection> {
+  const limitMs = options.connectTimeoutMs ?? 15_000
+  const end = Date.now() + limitMs
+  for (;;) {
+    try {
+      return await connect({
+        servers: options.url,
+        name: options.name,
+        timeout: Math.min(5_000, limitMs),
+        maxReconnectAttempts: -1,
+        reconnectTimeWait: 250,
+        reconnectJitter: 250,
+        pingInterval: 10_000,
+        maxPingOut: 3,
+      })
+    } catch (cause) {
+      if (Date.now() >= end) {
+        throw new BusError(
+          'unreachable',
+          `nats-server cannot be reached at ${options.url} within ${limitMs / 1000} s (${(cause as Error).message}): check NATS_URL and that the server runs`,
+          { cause },
+        )
+      }
+      await new Promise((resolve) => setTimeout(resolve, 250))
+    }
+  }
+}
+
+function checkServer(connection: NatsConnection, url: string): void {
+  const version = connection.info?.version ?? '0.0.0'
+  const [major = 0, minor = 0] = version.split('.').map(Number)
+  if (major < oldest[0] || (major === oldest[0] && minor < oldest[1])) {
+    throw new BusError('too_old', `nats-server ${version} at ${url} is too old: expected ${oldest.join('.')} or later`)
+  }
+  if (!connection.info?.jetstream)
+    throw new BusError('no_jetstream', `nats-server at ${url} runs without JetStream: start it with -js`)
+}
+
+async function reportStatus(core: BusCore): Promise<void> {
+  for await (const status of core.connection.status()) {
+    if (status.type === 'disconnect' || status.type === 'reconnect') core.log('bus_connection', { state: status.type })
+  }
+}
+
+async function publish(core: BusCore, subject: string, message: Omit<OutgoingMessage, 'subject'>): Promise<void> {
+  const started = performance.now()
+  for (let attempt = 1; ; attempt++) {
+    try {
+      const ack = await core.js.publish(subject, message.body, { msgID: message.messageId, timeout: publishTimeoutMs })
+      core.observe({ kind: 'published', seconds: (performance.now() - started) / 1000, duplicate: ack.duplicate })
+      return
+    } catch (cause) {
+      if (attempt < publishAttempts && !core.connection.isClosed()) {
+        await reconcileStreams(core.manager, core.names).catch(() => {})
+        continue
+      }
+      core.observe({ kind: 'publish failed' })
+      throw new BusError(
+        'publish_failed',
+        `${subject} was not taken after ${attempt} tries: ${(cause as Error).message}`,
+        { cause },
+      )
+    }
+  }
+}
+
+async function backlog(core: BusCore): Promise<Backlog[]> {
+  const rows: Backlog[] = []
+  for (const stream of [core.names.stream('EVENTS'), core.names.stream('WORK')]) {
+    for await (const info of core.manager.consumers.list(stream)) {
+      if (!info.config.durable_name) continue
+      rows.push({ durable: info.config.durable_name, pending: info.num_pending, inFlight: info.num_ack_pending })
+    }
+  }
+  return rows
+}

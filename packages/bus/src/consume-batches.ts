@@ -1,0 +1,184 @@
+import type { ConsumerMessages, JsMsg } from '@nats-io/jetstream'
+import type { EventDeclaration } from '@tagloom/contracts'
+import type { BusCore } from './core.ts'
+import { putToDead } from './dead-letters.ts'
+import { type Message, readMessage } from './message.ts'
+import { Reject } from './outcomes.ts'
+import { reconcileConsumer, reconcileStreams } from './streams.ts'
+
+/*
+ * For small messages that come in thousands and are stored in bulk. The server pushes ahead into a bounded buffer; what is in it is
+ * handled together and acknowledged together. When a batch fails each of its messages is tried alone, so that one that cannot be handled
+ * does not hold up the others. For handlers that take far less than `ackWaitMs`: there are no heartbeats.
+ */
+
+export interface BatchOptions<E extends EventDeclaration> {
+  /** Events of the event stream */
+  readonly events: readonly E[]
+  /** Name shared by all replicas */
+  readonly durable: string
+  /** Most messages handled together; twice as many are buffered */
+  readonly maxBatch: number
+  readonly ackWaitMs?: number
+  readonly maxDeliver?: number
+}
+
+export type BatchHandler<E extends EventDeclaration> = (messages: readonly Message<E>[]) => Promise<void>
+
+export interface BatchConsumption {
+  /** Finishes the batch in hand and hands back what is buffered. */
+  stop(): Promise<void>
+}
+
+const retryMs = 1_000
+
+export async function consumeBatches<E extends EventDeclaration>(
+  core: BusCore,
+  options: BatchOptions<E>,
+  handler: BatchHandler<E>,
+): Promise<BatchConsumption> {
+  const settings = { ackWaitMs: 30_000, maxDeliver: 8, ...options }
+  const stream = core.names.stream('EVENTS')
+  const durable = core.names.durable(options.durable)
+  const stopping = new AbortController()
+  const ensure = () =>
+    reconcileConsumer(core.manager, {
+      stream,
+      durable,
+      filters: options.events.map((event) => core.names.subject(event.filter)),
+      ackWaitMs: settings.ackWaitMs,
+      maxDeliver: settings.maxDeliver,
+    })
+  await ensure()
+
+  const running = (async () => {
+    let failures = 0
+    while (!stopping.signal.aborted) {
+      try {
+        const consumer = await core.js.consumers.get(stream, durable)
+        const messages = await consumer.consume({ max_messages: settings.maxBatch * 2 })
+        failures = 0
+        await drain(core, settings, handler, messages, stopping.signal)
+      } catch (error) {
+        if (stopping.signal.aborted) return
+        core.log('bus_consumer_recovering', { durable, reason: (error as Error).message })
+        await new Promise((resolve) => setTimeout(resolve, Math.min(5_000, 100 * 2 ** failures++)))
+        await reconcileStreams(core.manager, core.names)
+          .then(ensure)
+          .catch(() => {})
+      }
+    }
+  })()
+
+  return {
+    async stop() {
+      stopping.abort()
+      await running
+    },
+  }
+}
+
+type Settings<E extends EventDeclaration> = BatchOptions<E> & { readonly maxDeliver: number }
+
+/** Reads into the buffer and handles it in turn, until stopped or the subscription ends. */
+async function drain<E extends EventDeclaration>(
+  core: BusCore,
+  settings: Settings<E>,
+  handler: BatchHandler<E>,
+  messages: ConsumerMessages,
+  stopping: AbortSignal,
+): Promise<void> {
+  const close = () => void messages.close()
+  stopping.addEventListener('abort', close, { once: true })
+  if (stopping.aborted) close()
+  let buffer: JsMsg[] = []
+  let handling: Promise<void> | undefined
+  const flush = async () => {
+    while (buffer.length > 0 && !stopping.aborted) {
+      const batch = buffer.slice(0, settings.maxBatch)
+      buffer = buffer.slice(batch.length)
+      await handleBatch(core, settings, handler, batch, stopping)
+    }
+  }
+  try {
+    for await (const raw of messages) {
+      buffer.push(raw)
+      handling ??= flush().finally(() => {
+        handling = undefined
+      })
+      // The buffer is bounded by what the server may push, so reading on while a batch is stored fills the next one.
+      if (buffer.length >= settings.maxBatch * 2) await handling
+    }
+  } finally {
+    stopping.removeEventListener('abort', close)
+    await handling
+    for (const raw of buffer) raw.nak()
+  }
+}
+
+async function handleBatch<E extends EventDeclaration>(
+  core: BusCore,
+  settings: Settings<E>,
+  handler: BatchHandler<E>,
+  batch: readonly JsMsg[],
+  signal: AbortSignal,
+): Promise<void> {
+  const started = performance.now()
+  const read: { raw: JsMsg; message: Message<E> }[] = []
+  for (const raw of batch) {
+    try {
+      read.push({ raw, message: readMessage(settings.events, raw, signal) })
+    } catch (error) {
+      await bury(core, settings, raw, (error as Error).message)
+    }
+  }
+  if (read.length === 0) return
+  try {
+    await handler(read.map(({ message }) => message))
+    for (const { raw } of read) raw.ack()
+  } catch (error) {
+    core.log('bus_handler_failed', {
+      durable: settings.durable,
+      messages: read.length,
+      reason: (error as Error).message,
+    })
+    for (const one of read) await handleAlone(core, settings, handler, one.raw, one.message)
+  }
+  core.observe({
+    kind: 'batch',
+    durable: settings.durable,
+    messages: read.length,
+    seconds: (performance.now() - started) / 1000,
+  })
+}
+
+async function handleAlone<E extends EventDeclaration>(
+  core: BusCore,
+  settings: Settings<E>,
+  handler: BatchHandler<E>,
+  raw: JsMsg,
+  message: Message<E>,
+): Promise<void> {
+  try {
+    await handler([message])
+    raw.ack()
+  } catch (error) {
+    const last = raw.info.deliveryCount >= settings.maxDeliver
+    if (error instanceof Reject || last) await bury(core, settings, raw, (error as Error).message)
+    else raw.nak(retryMs * raw.info.deliveryCount)
+  }
+}
+
+async function bury<E extends EventDeclaration>(
+  core: BusCore,
+  settings: Settings<E>,
+  raw: JsMsg,
+  reason: string,
+): Promise<void> {
+  try {
+    await putToDead(core, settings.durable, raw, reason)
+    raw.term(reason)
+  } catch {
+    raw.nak(retryMs)
+  }
+}
