@@ -2,6 +2,7 @@ import { jetstream, jetstreamManager } from '@nats-io/jetstream'
 import { connect, type NatsConnection } from '@nats-io/transport-node'
 import type { EventDeclaration, OutgoingMessage } from '@tagloom/contracts'
 import { type ConsumeOptions, type Consumption, consume, type Handler } from './consume.ts'
+import { type BatchConsumption, type BatchHandler, type BatchOptions, consumeBatches } from './consume-batches.ts'
 import type { BusCore, BusLog, Observation } from './core.ts'
 import { type DeadLetter, readDeadLetters, redrive } from './dead-letters.ts'
 import { BusError } from './errors.ts'
@@ -34,6 +35,11 @@ export interface Bus {
   /** Publishes once and waits until the server has it. The same message id again, within two minutes, is dropped by the server. */
   publish(message: OutgoingMessage): Promise<void>
   consume<E extends EventDeclaration>(options: ConsumeOptions<E>, handler: Handler<E>): Promise<Consumption>
+  /** Many small messages at a time, stored together and acknowledged together */
+  consumeBatches<E extends EventDeclaration>(
+    options: BatchOptions<E>,
+    handler: BatchHandler<E>,
+  ): Promise<BatchConsumption>
   /** Events as they come, to this process alone */
   follow(options: FollowOptions): AsyncGenerator<Followed>
   openKeyValue(bucket: string, options: { readonly ttlMs: number }): Promise<KeyValue>
@@ -85,6 +91,7 @@ function busOf(core: BusCore): Bus {
   return {
     publish: (message) => publishRaw(core.names.subject(message.subject), message),
     consume: (options, handler) => consume(core, options, handler),
+    consumeBatches: (options, handler) => consumeBatches(core, options, handler),
     follow: (options) => follow(core, options),
     openKeyValue: (bucket, options) => openKeyValue(core, bucket, options),
     backlog: () => backlog(core),

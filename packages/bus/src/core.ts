@@ -6,6 +6,7 @@ import type { Names } from './names.ts'
 export type Observation =
   | { readonly kind: 'published'; readonly seconds: number; readonly duplicate: boolean }
   | { readonly kind: 'publish failed' }
+  | { readonly kind: 'batch'; readonly durable: string; readonly messages: number; readonly seconds: number }
   | { readonly kind: 'in hand'; readonly durable: string; readonly delta: 1 | -1 }
   | {
       readonly kind: 'delivered'

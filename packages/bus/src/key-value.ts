@@ -1,4 +1,4 @@
-import { Kvm } from '@nats-io/kv'
+import { type KV, Kvm } from '@nats-io/kv'
 import type { BusCore } from './core.ts'
 
 /** A bucket of JSON values with a time to live. */
@@ -6,6 +6,8 @@ export interface KeyValue {
   put(key: string, value: unknown): Promise<void>
   get(key: string): Promise<unknown>
   delete(key: string): Promise<void>
+  /** Values whose key matches a filter with wildcards, e.g. `1.job.>`, in no order */
+  list(filter: string): Promise<unknown[]>
 }
 
 /** Opens a bucket, or makes it. An existing one keeps its values and gets this time to live. */
@@ -34,5 +36,13 @@ export async function openKeyValue(
         return entry?.operation === 'PUT' ? entry.json() : undefined
       }),
     delete: (key) => healed(() => kv.delete(key)),
+    list: (filter) => healed(() => listValues(kv, filter)),
   }
+}
+
+async function listValues(kv: KV, filter: string): Promise<unknown[]> {
+  const keys: string[] = []
+  for await (const key of await kv.keys(filter)) keys.push(key)
+  const entries = await Promise.all(keys.map((key) => kv.get(key)))
+  return entries.flatMap((entry) => (entry?.operation === 'PUT' ? [entry.json()] : []))
 }

@@ -326,7 +326,7 @@ const records = {
     level: 'INFO',
     scope: 'job',
     description: 'The run record of a completed job is in the database',
-    fields: { samples: count, expected: count, folds: count },
+    fields: { samples: count, expected: count },
   }),
   record_incomplete: declare({
     level: 'WARNING',

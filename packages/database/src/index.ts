@@ -92,6 +92,7 @@ export {
   readRunTotals,
   readSamples,
   readSeries,
+  readSeriesBefore,
   type SeriesRun,
   saveRecord,
   saveSamples,

@@ -161,6 +161,21 @@ export async function readSeries(db: Executor, wikiId: number, { window, days }:
   return rows.reverse()
 }
 
+/** Figures of the runs of a wiki that were recorded before a job's, oldest first, `runs` at most. */
+export async function readSeriesBefore(db: Executor, wikiId: number, jobId: string, runs: number): Promise<Figures[]> {
+  const rows = await db.orm
+    .select({ jobId: clusteringMetrics.jobId, figures: clusteringMetrics.figures })
+    .from(clusteringMetrics)
+    .where(and(eq(clusteringMetrics.wikiId, wikiId), eq(clusteringMetrics.dryRun, false)))
+    .orderBy(desc(clusteringMetrics.createdAt), desc(clusteringMetrics.jobId))
+    .limit(runs + 1)
+  return rows
+    .filter((row) => row.jobId !== jobId)
+    .slice(0, runs)
+    .map((row) => row.figures)
+    .reverse()
+}
+
 export interface RunTotals {
   readonly runs: number
   readonly totals: Readonly<Totals>

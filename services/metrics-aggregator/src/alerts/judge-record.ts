@@ -1,0 +1,77 @@
+import {
+  type AlertRule,
+  alertMessage,
+  baselineRuns,
+  isClockMetric,
+  metricList,
+  metricValue,
+  observe,
+  type RunRecord,
+  stepAlert,
+} from '@tagloom/contracts'
+import {
+  type AlertRow,
+  applyStep,
+  closeAlert,
+  type Figures,
+  holdOpenAlerts,
+  isSilenced,
+  type Job,
+  openAlertOf,
+  readAlertRules,
+  readRunTotals,
+  readSeriesBefore,
+  readSilences,
+  type Transaction,
+} from '@tagloom/database'
+import { announce } from './announce.ts'
+
+/** Puts a run before every rule of its wiki, within the caller's transaction and under the wiki's lock. */
+export async function judgeRecord(tx: Transaction, record: RunRecord, job: Job): Promise<void> {
+  const wikiId = record.wiki_id
+  const { rules } = await readAlertRules(tx, wikiId)
+  const open = await holdOpenAlerts(tx, wikiId)
+  const silences = await readSilences(tx, wikiId)
+  const { baselineFigures } = await readRunTotals(tx, wikiId)
+  const before = await readSeriesBefore(tx, wikiId, record.job_id, baselineRuns)
+  const figures = figuresOf(record)
+  for (const rule of rules) {
+    if (!rule.enabled || isClockMetric(rule.metric)) continue
+    const seen = observe(rule, figures, before, baselineFigures)
+    // A run without the metric, or before there is a baseline, says nothing of the rule.
+    if (seen.value === null) continue
+    const row = open.get(rule.rule)
+    const step = stepAlert(rule, row && openAlertOf(row), seen, isSilenced(silences, rule.rule))
+    if (!row && !step.alert) continue
+    const message = alertMessage(rule, seen)
+    const alert = await applyStep(tx, {
+      wikiId,
+      rule,
+      row,
+      step,
+      value: seen.value,
+      message,
+      jobId: record.job_id,
+      by: 'aggregator',
+    })
+    if (alert && step.tell) await announce(tx, step.tell, alert, job)
+  }
+  await closeOrphans(tx, rules, open, job)
+}
+
+/** Alerts whose rule is gone or switched off are over. */
+async function closeOrphans(
+  tx: Transaction,
+  rules: readonly AlertRule[],
+  open: ReadonlyMap<string, AlertRow>,
+  job: Job,
+): Promise<void> {
+  for (const row of open.values()) {
+    if (rules.some((rule) => rule.enabled && rule.rule === row.rule)) continue
+    const closed = await closeAlert(tx, row, 'rules')
+    if (row.raisedAt) await announce(tx, 'resolved', closed, job)
+  }
+}
+
+const figuresOf = (record: RunRecord): Figures =>
+  Object.fromEntries(metricList.map((metric) => [metric.name, metricValue(record, metric.name)]))

@@ -1,0 +1,22 @@
+import type { Message } from '@tagloom/bus'
+import type { events, MetricSample } from '@tagloom/contracts'
+import type { LiveRefresh } from '../records/live-refresh.ts'
+import type { Samples } from '../records/samples.ts'
+
+export interface MetricsSampledDeps {
+  readonly samples: Samples
+  readonly live: LiveRefresh
+}
+
+/**
+ * Stores what batches measured, many in one statement. A second delivery changes nothing: a sample is kept by (job, stage, batch),
+ * and of two that differ the later one stays, whichever comes first.
+ */
+export async function handleSamples(
+  messages: readonly Message<typeof events.metricsSampled>[],
+  deps: MetricsSampledDeps,
+): Promise<void> {
+  const samples = messages.map((message) => message.data as MetricSample)
+  await deps.samples.save(samples)
+  for (const jobId of new Set(samples.map((sample) => sample.job_id))) deps.live.touch(jobId)
+}

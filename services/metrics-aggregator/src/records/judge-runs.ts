@@ -1,0 +1,99 @@
+import type { LogFields, RunRecord } from '@tagloom/contracts'
+import {
+  type Database,
+  type DueRun,
+  finishRunEvaluation,
+  lockWikiAlerts,
+  readDueRuns,
+  readJob,
+  readRunEvaluation,
+  saveRecord,
+  type Transaction,
+  takeStaleRun,
+} from '@tagloom/database'
+import { judgeRecord } from '../alerts/judge-record.ts'
+import { recordOf } from './job-record.ts'
+import type { Samples } from './samples.ts'
+
+/*
+ * From completed jobs to records and alerts. One transaction holds the record, every step of an alert, what receivers are owed, and the mark
+ * that the run is judged: killed anywhere, it is done again from the start or not at all. Runs of a wiki are judged one at a time,
+ * in the order of their completion.
+ */
+
+export interface JudgeDeps {
+  readonly db: Database
+  readonly samples: Samples
+  /** STORE_METRICS_IN_DB */
+  readonly store: boolean
+  /** How long a run waits for samples that are on their way */
+  readonly graceSeconds: number
+  readonly onRecord: (record: LogFields<'record_stored'>, complete: boolean) => void
+}
+
+const runsAtOnce = 1000
+
+/** Judges every run that can be. @returns how many */
+export async function judgeDueRuns(deps: JudgeDeps, signal?: AbortSignal): Promise<number> {
+  let judged = 0
+  for (;;) {
+    const due = await readDueRuns(deps.db, deps.graceSeconds, runsAtOnce)
+    let progress = 0
+    for (const run of due) {
+      if (signal?.aborted) return judged
+      if (await judgeRun(run, deps)) progress++
+    }
+    judged += progress
+    if (progress === 0) return judged
+  }
+}
+
+async function judgeRun(run: DueRun, deps: JudgeDeps): Promise<boolean> {
+  const ready = run.overdue || (deps.store && run.samples >= run.expectedSamples)
+  if (!ready && deps.store) return false
+  const job = await readJob(deps.db, run.jobId)
+  if (!job) return false
+  const outcome = await deps.db.transaction(async (tx) => {
+    await lockWikiAlerts(tx, run.wikiId)
+    const samples = await deps.samples.read(run.wikiId, run.jobId)
+    const complete = samples.length >= run.expectedSamples
+    if (!complete && !run.overdue) return undefined
+    if (!(await finishRunEvaluation(tx, run.jobId))) return undefined
+    const record = recordOf(job, samples, run.expectedSamples, run.completedAt)
+    if (deps.store) await saveRecord(tx, record)
+    if (!job.dryRun) await judgeRecord(tx, record, job)
+    return { record, complete }
+  })
+  if (!outcome) return false
+  deps.onRecord(factsOf(outcome.record), outcome.complete)
+  return true
+}
+
+/** Makes the records again that got samples after they were made. Alerts are not judged twice. @returns how many */
+export async function renewStaleRecords(deps: JudgeDeps, signal?: AbortSignal): Promise<number> {
+  for (let renewed = 0; ; renewed++) {
+    if (signal?.aborted) return renewed
+    const record = await deps.db.transaction((tx) => renewOne(tx, deps))
+    if (!record) return renewed
+    deps.onRecord(factsOf(record), record.samples.received >= (record.samples.expected ?? 0))
+  }
+}
+
+async function renewOne(tx: Transaction, deps: JudgeDeps): Promise<RunRecord | undefined> {
+  const stale = await takeStaleRun(tx)
+  if (!stale) return undefined
+  const job = await readJob(tx, stale.jobId)
+  const run = await readRunEvaluation(tx, stale.jobId)
+  if (!job || !run) return undefined
+  const samples = await deps.samples.read(run.wikiId, run.jobId)
+  const record = recordOf(job, samples, run.expectedSamples, run.completedAt)
+  await saveRecord(tx, record)
+  return record
+}
+
+const factsOf = (record: RunRecord): LogFields<'record_stored'> => ({
+  wiki_id: record.wiki_id,
+  job_id: record.job_id,
+  samples: record.samples.received,
+  expected: record.samples.expected ?? 0,
+})
