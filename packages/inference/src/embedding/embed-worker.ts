@@ -24,15 +24,13 @@ async function open(): Promise<void> {
 async function answer(encoder: TextEncoder, task: EmbedTask): Promise<void> {
   const counts: EncodeCounts = { texts: 0, tokens: 0, paddedTokens: 0 }
   try {
-    const vectors =
+    const inputs = task.texts.map((text) => encoder.tokenize(task.prefix + bounded(text)))
+    const encoded =
       task.pages === undefined
-        ? await encoder.encode(
-            task.texts.map((text) => encoder.tokenize(task.prefix + bounded(text))),
-            counts,
-          )
+        ? { vectors: await encoder.encode(inputs, counts), tokens: Uint32Array.from(inputs, (ids) => ids.length) }
         : await encodePages(encoder, task, counts)
-    const reply: EmbedReply = { id: task.id, vectors, counts }
-    port.postMessage(reply, [vectors.buffer as ArrayBuffer])
+    const reply: EmbedReply = { id: task.id, counts, ...encoded }
+    port.postMessage(reply, [encoded.vectors.buffer as ArrayBuffer, encoded.tokens.buffer as ArrayBuffer])
   } catch (error) {
     port.postMessage({ id: task.id, error: (error as Error).message } satisfies EmbedReply)
   }
@@ -44,31 +42,29 @@ function bounded(text: string): string {
 }
 
 /** Each page's windows through the model, and their weighted mean as the page's vector, of unit length. */
-async function encodePages(encoder: TextEncoder, task: EmbedTask, counts: EncodeCounts): Promise<Float32Array> {
-  const pages = task.pages!
+async function encodePages(encoder: TextEncoder, task: EmbedTask, counts: EncodeCounts) {
   const limit = Math.min(recipe.windowTokens, spec.maxTokens)
-  const windows = pages.map((page) =>
+  const windows = task.pages!.map((page) =>
     pageWindows(page, { ...recipe, windowTokens: limit }, (sample) => encoder.charsPerToken(sample)),
   )
-  const flat = windows.flat()
-  const encoded = await encoder.encode(
-    flat.map((window) => encoder.tokenize(task.prefix + window.text, limit)),
-    counts,
-  )
+  const inputs = windows.flat().map((window) => encoder.tokenize(task.prefix + window.text, limit))
+  const encoded = await encoder.encode(inputs, counts)
   const { dims } = spec
-  const vectors = new Float32Array(pages.length * dims)
+  const vectors = new Float32Array(windows.length * dims)
+  const tokens = new Uint32Array(windows.length)
   const sum = new Float64Array(dims)
   let next = 0
   for (const [p, own] of windows.entries()) {
     sum.fill(0)
     for (const { weight } of own) {
       for (let d = 0; d < dims; d++) sum[d] = sum[d]! + weight * encoded[next * dims + d]!
+      tokens[p] = tokens[p]! + inputs[next]!.length
       next++
     }
     normalizeInPlace(sum)
     vectors.set(sum, p * dims)
   }
-  return vectors
+  return { vectors, tokens }
 }
 
 open().catch((error: Error) => {

@@ -38,6 +38,8 @@ export interface EmbedStats {
 export interface PageVectors {
   /** [pages × dims] row-major, of unit length; zeros for a page with nothing to read. */
   readonly vectors: Float32Array
+  /** Tokens read of each page; 0 for a page with nothing to read. */
+  readonly tokens: Uint32Array
   readonly stats: EmbedStats
 }
 
@@ -61,8 +63,8 @@ export interface Embedder {
 export const DEFAULT_RECIPE: PageRecipe = {
   windowTokens: 256,
   bodyWindows: 3,
-  titleEverywhere: false,
-  outlineWeight: 1,
+  titleEverywhere: true,
+  outlineWeight: 0,
   leadWeight: 1,
   bodyWeight: 1,
 }
@@ -81,17 +83,21 @@ export interface EmbedTask {
   readonly pages?: readonly Page[]
 }
 
-export type EmbedReply = { readonly id: number } & (
-  | { readonly vectors: Float32Array; readonly counts: EncodeCounts }
-  | { readonly error: string }
-)
+/** What a worker made of a task: vectors [rows × dims], tokens of each row, counts of the whole. */
+export interface Embedded {
+  readonly vectors: Float32Array
+  readonly tokens: Uint32Array
+  readonly counts: EncodeCounts
+}
+
+export type EmbedReply = { readonly id: number } & (Embedded | { readonly error: string })
 
 type Opened = { opened: true; device: Device; fallback?: string } | { opened: false; refused: boolean; error: string }
 
 /** Copies of the model in memory may take this much together. */
 const SESSION_BYTES = 1 << 30
 /** Texts and characters that go to a worker at once: some tenths of a second of work. */
-const GROUP_TEXTS = 64
+const GROUP_TEXTS = 256
 const GROUP_CHARS = 48_000
 
 export async function openEmbedder(options: EmbedderOptions): Promise<Embedder> {
@@ -144,13 +150,13 @@ class PooledEmbedder implements Embedder {
     const most = Math.min(windowTokens, this.#spec.maxTokens) * 5 * (bodyWindows + 2)
     const sizes = pages.map((page) => Math.min(most, page.title.length + page.text.length))
     const prefix = this.#spec.documentPrefix
-    const { vectors, counts } = await this.#spread(sizes, (rows) => ({
+    const { vectors, tokens, counts } = await this.#spread(sizes, (rows) => ({
       prefix,
       texts: [],
       pages: rows.map((r) => ({ title: pages[r]!.title, text: pages[r]!.text })),
     }))
     this.#totals.pages += pages.length
-    return { vectors, stats: statsOf({ ...counts, pages: pages.length }) }
+    return { vectors, tokens, stats: statsOf({ ...counts, pages: pages.length }) }
   }
 
   stats(): EmbedStats {
@@ -162,20 +168,24 @@ class PooledEmbedder implements Embedder {
   }
 
   /** Cuts the input into groups of like length, has the workers answer them, and puts the vectors back in order. */
-  async #spread(sizes: readonly number[], task: (rows: readonly number[]) => Omit<EmbedTask, 'id'>) {
+  async #spread(sizes: readonly number[], task: (rows: readonly number[]) => Omit<EmbedTask, 'id'>): Promise<Embedded> {
     const { dims } = this
     const vectors = new Float32Array(sizes.length * dims)
+    const tokens = new Uint32Array(sizes.length)
     const counts: EncodeCounts = { texts: 0, tokens: 0, paddedTokens: 0 }
     const groups = groupBySize(sizes, this.#pool.size)
     await Promise.all(
       groups.map(async (rows) => {
         const reply = await this.#pool.run(() => task(rows))
-        for (const [k, row] of rows.entries()) vectors.set(reply.vectors.subarray(k * dims, (k + 1) * dims), row * dims)
+        for (const [k, row] of rows.entries()) {
+          vectors.set(reply.vectors.subarray(k * dims, (k + 1) * dims), row * dims)
+          tokens[row] = reply.tokens[k]!
+        }
         addCounts(counts, reply.counts)
       }),
     )
     addCounts(this.#totals, counts)
-    return { vectors, counts }
+    return { vectors, tokens, counts }
   }
 }
 
@@ -213,7 +223,7 @@ function groupBySize(sizes: readonly number[], workers: number): number[][] {
 
 interface Waiting {
   readonly make: () => Omit<EmbedTask, 'id'>
-  readonly resolve: (reply: { vectors: Float32Array; counts: EncodeCounts }) => void
+  readonly resolve: (reply: Embedded) => void
   readonly reject: (error: Error) => void
 }
 
@@ -256,7 +266,7 @@ class WorkerPool {
     return new WorkerPool(workers, opened[0] as Opened & { opened: true })
   }
 
-  run(make: Waiting['make']): Promise<{ vectors: Float32Array; counts: EncodeCounts }> {
+  run(make: Waiting['make']): Promise<Embedded> {
     if (this.#failure !== undefined) return Promise.reject(this.#failure)
     return new Promise((resolve, reject) => {
       this.#queue.push({ make, resolve, reject })

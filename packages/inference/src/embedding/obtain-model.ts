@@ -1,13 +1,96 @@
 import { existsSync } from 'node:fs'
-import { basename, resolve } from 'node:path'
-import { ModelRefused } from './model-spec.ts'
+import { mkdir, readFile, rename, writeFile } from 'node:fs/promises'
+import { basename, join, resolve } from 'node:path'
+import { type DownloadProgress, downloadFile, fetchJson, type RemoteFile } from './download-file.ts'
+import { withFolderLock } from './folder-lock.ts'
+import { DESCRIBING_FILES, ModelRefused, onnxCandidates } from './model-spec.ts'
 
+/*
+ * A model by folder, or by hub name:
+ *   cache has a finished copy → used as it is, no network
+ *   else: ask the hub for the revision's files → download what is needed, resuming → check each → mark the copy finished
+ */
 export interface ObtainOptions {
-  /** Where downloaded models are kept. */
+  /** Where downloaded models are kept; needed for hub names only. */
   readonly cacheDir?: string
+  /** Base URL of the hub, https://huggingface.co by default. */
+  readonly endpoint?: string
+  /** Sent to the hub for gated models. */
+  readonly token?: string
+  readonly modelFile?: string
+  readonly onProgress?: (progress: DownloadProgress) => void
 }
 
+const NAME = /^([\w.-]+\/[\w.-]+)(?:@([\w./-]+))?$/u
+
+/** Folder and name of a model, downloaded where it must be. */
 export async function obtainModel(model: string, options: ObtainOptions): Promise<{ folder: string; name: string }> {
   if (existsSync(model)) return { folder: resolve(model), name: basename(resolve(model)) }
-  throw new ModelRefused(`no model ${model} in ${options.cacheDir}`)
+  const named = NAME.exec(model)
+  if (named === null || /^\.{0,2}\//u.test(model)) {
+    throw new ModelRefused(`model ${model} is neither a folder that exists nor a hub name like owner/model`)
+  }
+  if (options.cacheDir === undefined)
+    throw new ModelRefused(`model ${model} is to be downloaded: no cache folder given`)
+  const [, name, revision = 'main'] = named
+  const home = join(options.cacheDir, `${name!.replace('/', '--')}@${revision.replaceAll('/', '_')}`)
+  await mkdir(home, { recursive: true })
+  const finished = join(home, variant(options.modelFile))
+  if (!existsSync(finished)) {
+    await withFolderLock(home, async () => {
+      if (!existsSync(finished)) await download(name!, revision, home, finished, options)
+    })
+  }
+  const { folder } = JSON.parse(await readFile(finished, 'utf8')) as { folder: string }
+  return { folder: join(home, folder), name: name! }
+}
+
+/** Name of the mark that a copy with this ONNX variant is whole. */
+function variant(modelFile: string | undefined): string {
+  return `finished-${(modelFile ?? 'default').replaceAll('/', '_')}.json`
+}
+
+interface HubModel {
+  sha: string
+  siblings: { rfilename: string; size?: number; blobId?: string; lfs?: { sha256: string; size: number } }[]
+}
+
+async function download(name: string, revision: string, home: string, finished: string, options: ObtainOptions) {
+  const endpoint = (options.endpoint ?? 'https://huggingface.co').replace(/\/+$/u, '')
+  const headers: Record<string, string> = options.token ? { authorization: `Bearer ${options.token}` } : {}
+  const info = await fetchJson<HubModel>(`${endpoint}/api/models/${name}/revision/${revision}?blobs=true`, headers)
+  const files = neededFiles(name, info, options.modelFile)
+  const folder = info.sha.slice(0, 40).replace(/[^\w]/gu, '')
+  const sizes = files.map((file) => file.lfs?.size ?? file.size ?? 0)
+  const totalBytes = sizes.reduce((sum, size) => sum + size, 0)
+  let before = 0
+  for (const [k, file] of files.entries()) {
+    const remote: RemoteFile = {
+      url: `${endpoint}/${name}/resolve/${info.sha}/${file.rfilename}`,
+      headers,
+      ...(file.lfs ? { sha256: file.lfs.sha256 } : {}),
+      ...(file.blobId && !file.lfs ? { gitBlob: file.blobId } : {}),
+    }
+    const done = before
+    await downloadFile(remote, join(home, folder, file.rfilename), (bytes) =>
+      options.onProgress?.({ model: name, file: file.rfilename, bytes: done + bytes, totalBytes }),
+    )
+    before += sizes[k]!
+  }
+  const mark = `${finished}.${process.pid}`
+  await writeFile(mark, JSON.stringify({ name, revision, sha: info.sha, folder, files: files.map((f) => f.rfilename) }))
+  await rename(mark, finished)
+}
+
+/** The files of a hub model that are needed here: what describes it, one ONNX file, and the weights beside that. */
+function neededFiles(name: string, info: HubModel, modelFile: string | undefined): HubModel['siblings'] {
+  const byName = new Map(info.siblings.map((file) => [file.rfilename, file]))
+  const candidates = modelFile === undefined ? onnxCandidates() : [modelFile, `onnx/${modelFile}`]
+  const onnx = candidates.find((candidate) => byName.has(candidate))
+  if (onnx === undefined) {
+    throw new ModelRefused(`${name} has no ONNX file on the hub: looked for ${candidates.join(', ')}`)
+  }
+  if (!byName.has('tokenizer.json')) throw new ModelRefused(`${name} has no tokenizer.json on the hub`)
+  const wanted = [...DESCRIBING_FILES, onnx, `${onnx}_data`]
+  return wanted.flatMap((file) => byName.get(file) ?? [])
 }

@@ -1,3 +1,6 @@
+import { existsSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { dirname, join } from 'node:path'
 import { InferenceSession } from 'onnxruntime-node'
 
 export type Device = 'cpu' | 'cuda'
@@ -25,11 +28,14 @@ export async function openSession(file: string, wished: Device | 'auto', threads
   }
   let fallback: string | undefined
   if (wished !== 'cpu') {
-    try {
-      const session = await InferenceSession.create(file, { ...options, executionProviders: ['cuda'] })
-      return { session, device: 'cuda' }
-    } catch (error) {
-      fallback = (error as Error).message.split('\n')[0]!
+    fallback = cudaMissing()
+    if (fallback === undefined) {
+      try {
+        const session = await InferenceSession.create(file, { ...options, executionProviders: ['cuda'] })
+        return { session, device: 'cuda' }
+      } catch (error) {
+        fallback = (error as Error).message.split('\n')[0]!
+      }
     }
   }
   const session = await InferenceSession.create(file, {
@@ -38,4 +44,15 @@ export async function openSession(file: string, wished: Device | 'auto', threads
     extra: { optimization: { disable_specified_optimizers: 'SkipLayerNormFusion' } },
   })
   return { session, device: 'cpu', ...(fallback === undefined ? {} : { fallback }) }
+}
+
+/** Why CUDA can't even be tried, or undefined. Its libraries are not in the package: an install script brings them. */
+function cudaMissing(): string | undefined {
+  if (process.platform !== 'linux' || process.arch !== 'x64') {
+    return `onnxruntime-node has CUDA on linux x64 only, this is ${process.platform} ${process.arch}`
+  }
+  const main = createRequire(import.meta.url).resolve('onnxruntime-node')
+  const library = join(dirname(main), '../bin/napi-v6/linux/x64/libonnxruntime_providers_cuda.so')
+  if (existsSync(library)) return undefined
+  return `${library} is not there: run onnxruntime-node's install script with ONNXRUNTIME_NODE_INSTALL=cuda12`
 }

@@ -1,0 +1,106 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { type Embedder, openEmbedder } from './embedder.ts'
+
+const MODEL = new URL('../../../../models/all-MiniLM-L6-v2', import.meta.url).pathname
+const topics = ['the history of printing', 'gas costs of storage opcodes', 'sourdough bread', 'sailing knots']
+const page = (k: number) => ({
+  title: `${topics[k % 4]} ${k}`,
+  text: `## Part ${k}\n${`Some words about ${topics[k % 4]}, number ${k}. `.repeat(1 + ((k * 7) % 60))}`,
+})
+const pages = Array.from({ length: 48 }, (_, k) => page(k))
+
+describe('the embedder with the bundled model', () => {
+  let embedder: Embedder
+  beforeAll(async () => {
+    embedder = await openEmbedder({ model: MODEL, threads: 2 })
+  })
+  afterAll(() => embedder.close())
+
+  const cosine = (vectors: Float32Array, a: number, b: number) => {
+    let sum = 0
+    for (let d = 0; d < embedder.dims; d++) sum += vectors[a * embedder.dims + d]! * vectors[b * embedder.dims + d]!
+    return sum
+  }
+
+  it('knows itself by name and content', () => {
+    expect(embedder.modelId).toMatch(/^all-MiniLM-L6-v2@[0-9a-f]{12}$/u)
+    expect([embedder.dims, embedder.maxTokens, embedder.device]).toEqual([384, 256, 'cpu'])
+  })
+
+  it('puts texts that mean the same near to each other', async () => {
+    const vectors = await embedder.embed(['How do I bake bread?', 'Baking a loaf', 'Interest rates rise'])
+    expect(cosine(vectors, 0, 0)).toBeCloseTo(1, 5)
+    expect(cosine(vectors, 0, 1)).toBeGreaterThan(cosine(vectors, 0, 2) + 0.2)
+  })
+
+  it('gives a page the same bits in any batch, order and number of threads', async () => {
+    const all = await embedder.embedPages(pages)
+    const other = await openEmbedder({ model: MODEL, threads: 1 })
+    const reversed = await other.embedPages(pages.toReversed().slice(0, 20))
+    const alone = await other.embedPages([pages[31]!])
+    await other.close()
+    const row = (vectors: Float32Array, k: number) => vectors.slice(k * 384, (k + 1) * 384)
+    for (let k = 0; k < 20; k++) expect(row(reversed.vectors, k)).toEqual(row(all.vectors, 47 - k))
+    expect(row(alone.vectors, 0)).toEqual(row(all.vectors, 31))
+    expect(alone.tokens[0]).toBe(all.tokens[31])
+  })
+
+  it('counts pages, windows, tokens and padding', async () => {
+    const { stats, tokens } = await embedder.embedPages(pages)
+    expect(stats.pages).toBe(48)
+    expect(stats.windows).toBeGreaterThan(48)
+    expect(stats.tokens).toBe(tokens.reduce((a, b) => a + b, 0))
+    expect(stats.paddedTokens).toBeGreaterThanOrEqual(stats.tokens)
+    expect(stats.paddingWaste).toBeCloseTo(1 - stats.tokens / stats.paddedTokens, 10)
+    expect(embedder.stats().pages).toBeGreaterThanOrEqual(48)
+  })
+
+  it('answers pages with no text, bad UTF-8, five megabytes and other scripts within bounds', async () => {
+    const odd = [
+      { title: '', text: '' },
+      { title: 'Only a title', text: '' },
+      { title: '', text: '\ud800 broken \udfff pair \u0000 nul \ufffd' },
+      { title: 'Huge', text: 'All work and no play. '.repeat(240_000) },
+      { title: 'One word', text: 'x'.repeat(1_000_000) },
+      { title: '印刷術', text: '印刷術是歷史上最重要的發明之一。'.repeat(300) },
+      { title: 'تاريخ', text: 'تاريخ الطباعة طويل. '.repeat(300) },
+      { title: '😀', text: '😀'.repeat(5000) },
+    ]
+    const { vectors, tokens } = await embedder.embedPages(odd)
+    expect(vectors.every(Number.isFinite)).toBe(true)
+    expect(vectors.subarray(0, 384).every((v) => v === 0)).toBe(true)
+    expect(tokens[0]).toBe(0)
+    for (let k = 1; k < odd.length; k++) {
+      expect(cosine(vectors, k, k)).toBeCloseTo(1, 5)
+      expect(tokens[k]).toBeLessThanOrEqual(256 * 5)
+    }
+  })
+
+  it('takes little of the thread that calls it', async () => {
+    let worstMs = 0
+    let last = process.threadCpuUsage()
+    const timer = setInterval(() => {
+      const since = process.threadCpuUsage(last)
+      worstMs = Math.max(worstMs, (since.user + since.system) / 1000)
+      last = process.threadCpuUsage()
+    }, 1)
+    await embedder.embedPages(pages)
+    clearInterval(timer)
+    expect(worstMs).toBeLessThan(100)
+  })
+
+  it('falls back to the CPU with the reason where there is no CUDA', async () => {
+    const wished = await openEmbedder({ model: MODEL, threads: 1, device: 'cuda' })
+    const text = await wished.embed(['a'])
+    const { device, warnings } = wished
+    await wished.close()
+    if (device === 'cpu') expect(warnings[0]).toMatch(/CUDA is not used, the CPU is: .+/u)
+    expect(text).toHaveLength(384)
+  })
+
+  it('refuses work once closed', async () => {
+    const closed = await openEmbedder({ model: MODEL, threads: 1 })
+    await closed.close()
+    await expect(closed.embed(['a'])).rejects.toThrow('embedder is closed')
+  })
+})

@@ -1,0 +1,63 @@
+import { cp, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { openEmbedder } from './embedder.ts'
+import { readModelSpec } from './model-spec.ts'
+
+const BUNDLED = new URL('../../../../models/all-MiniLM-L6-v2/', import.meta.url).pathname
+
+describe("a model's own files", () => {
+  let folder: string
+  beforeEach(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'tagloom-model-'))
+    await cp(BUNDLED, folder, { recursive: true, filter: (from) => !from.endsWith('.onnx') })
+    await symlink(join(BUNDLED, 'model_int8.onnx'), join(folder, 'model.onnx'))
+  })
+  afterEach(() => rm(folder, { recursive: true, force: true }))
+  const write = (file: string, content: unknown) => writeFile(join(folder, file), JSON.stringify(content))
+
+  it('say dimensions, limit, pooling, normalisation and prefixes', async () => {
+    await write('1_Pooling/config.json', { pooling_mode_cls_token: true, pooling_mode_mean_tokens: false })
+    await write('modules.json', [{ type: 'sentence_transformers.models.Transformer' }])
+    await write('sentence_bert_config.json', { max_seq_length: 128, do_lower_case: true })
+    await write('config_sentence_transformers.json', { prompts: { query: 'query: ', document: 'passage: ' } })
+    expect(await readModelSpec(folder)).toMatchObject({
+      dims: 384,
+      maxTokens: 128,
+      pooling: 'cls',
+      normalize: false,
+      lowerCase: true,
+      queryPrefix: 'query: ',
+      documentPrefix: 'passage: ',
+    })
+  })
+
+  it('decide the id: the same files the same, another pooling or recipe another', async () => {
+    const { modelId } = await readModelSpec(folder, { name: 'm' })
+    expect((await readModelSpec(folder, { name: 'm' })).modelId).toBe(modelId)
+    expect((await readModelSpec(folder, { name: 'm', recipe: 'other' })).modelId).not.toBe(modelId)
+    await write('1_Pooling/config.json', { pooling_mode_cls_token: true })
+    expect((await readModelSpec(folder, { name: 'm' })).modelId).not.toBe(modelId)
+  })
+
+  it.each([
+    ['config.json', undefined, /has no config.json/u],
+    ['tokenizer.json', undefined, /has no tokenizer.json/u],
+    ['model.onnx', undefined, /has no ONNX file: looked for model_int8.onnx/u],
+    ['config.json', { model_type: 'resnet' }, /names no hidden_size/u],
+    ['modules.json', [{ type: 'a.Transformer' }, { type: 'a.Dense' }], /modules.json has Dense/u],
+    ['1_Pooling/config.json', { pooling_mode_weightedmean_tokens: true }, /sets pooling_mode_weightedmean_tokens/u],
+    ['config.json', { hidden_size: 768 }, /gives vectors of 384 dimensions, config.json says 768/u],
+  ])('are refused with the reason: %s as %j', async (file, content, reason) => {
+    if (content === undefined) await rm(join(folder, file))
+    else await write(file, content)
+    await expect(openEmbedder({ model: folder, threads: 1 })).rejects.toThrow(reason)
+  })
+
+  it('are refused when the ONNX file is broken', async () => {
+    await rm(join(folder, 'model.onnx'))
+    await writeFile(join(folder, 'model.onnx'), 'no model')
+    await expect(openEmbedder({ model: folder, threads: 1 })).rejects.toThrow(/model.onnx/u)
+  })
+})

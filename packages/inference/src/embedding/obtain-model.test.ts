@@ -1,0 +1,128 @@
+import { createHash } from 'node:crypto'
+import { mkdtemp, readFile, rm, stat } from 'node:fs/promises'
+import { createServer, type Server } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { openEmbedder } from './embedder.ts'
+import { obtainModel } from './obtain-model.ts'
+
+const BUNDLED = new URL('../../../../models/all-MiniLM-L6-v2/', import.meta.url)
+const FILES = ['config.json', 'tokenizer.json', 'tokenizer_config.json', 'modules.json', '1_Pooling/config.json']
+const ONNX = 'onnx/model.onnx'
+const SHA = 'c0ffee'.padEnd(40, '0')
+
+/** A hub with one model, whose large file breaks off as often as `breaks` says, or is another than promised. */
+class Hub {
+  breaks = 0
+  wrong = 0
+  status: number | undefined
+  siblings = [...FILES, ONNX]
+  requests: { url: string; range: string | undefined }[] = []
+  #server: Server = createServer((req, res) => void this.#answer(req.url!, req.headers.range, res))
+
+  async listen(): Promise<string> {
+    await new Promise<void>((done) => this.#server.listen(0, '127.0.0.1', done))
+    return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}`
+  }
+  async close(): Promise<void> {
+    this.#server.closeAllConnections()
+    await new Promise((done) => this.#server.close(done))
+  }
+
+  async #answer(url: string, range: string | undefined, res: import('node:http').ServerResponse): Promise<void> {
+    this.requests.push({ url, range })
+    if (this.status !== undefined) return void res.writeHead(this.status).end()
+    if (url.startsWith('/api/models/org/mini/')) return void res.end(JSON.stringify(await this.#info()))
+    const file = url.replace(`/org/mini/resolve/${SHA}/`, '')
+    let content = await bytesOf(file)
+    if (file === ONNX && this.wrong-- > 0) content = Buffer.alloc(content.length)
+    const from = Number(/bytes=(\d+)-/u.exec(range ?? '')?.[1] ?? 0)
+    res.writeHead(from > 0 ? 206 : 200, { 'content-length': content.length - from })
+    if (file !== ONNX || this.breaks-- <= 0) return void res.end(content.subarray(from))
+    res.write(content.subarray(from, from + 6_000_000), () => setTimeout(() => res.destroy(), 50))
+  }
+
+  async #info() {
+    const siblings = await Promise.all(
+      this.siblings.map(async (rfilename) => {
+        const content = await bytesOf(rfilename)
+        const sha256 = createHash('sha256').update(content).digest('hex')
+        const blobId = createHash('sha1').update(`blob ${content.length}\0`).update(content).digest('hex')
+        return rfilename === ONNX
+          ? { rfilename, lfs: { sha256, size: content.length } }
+          : { rfilename, blobId, size: content.length }
+      }),
+    )
+    return { sha: SHA, siblings }
+  }
+}
+
+function bytesOf(file: string): Promise<Buffer> {
+  return readFile(new URL(file === ONNX ? 'model_int8.onnx' : file, BUNDLED))
+}
+
+describe('a model by hub name', () => {
+  let hub: Hub
+  let endpoint: string
+  let cacheDir: string
+  beforeEach(async () => {
+    hub = new Hub()
+    endpoint = await hub.listen()
+    cacheDir = await mkdtemp(join(tmpdir(), 'tagloom-hub-'))
+  })
+  afterEach(async () => {
+    await hub.close()
+    await rm(cacheDir, { recursive: true, force: true })
+  })
+
+  it('is downloaded, resumed where the connection breaks off, checked, and then used offline', async () => {
+    hub.breaks = 2
+    const seen: number[] = []
+    const embedder = await openEmbedder({
+      model: 'org/mini',
+      cacheDir,
+      endpoint,
+      threads: 1,
+      onProgress: ({ bytes, totalBytes }) => seen.push(bytes / totalBytes),
+    })
+    expect(embedder.modelId).toMatch(/^org\/mini@/u)
+    expect((await embedder.embed(['text'])).length).toBe(384)
+    await embedder.close()
+    const ranges = hub.requests.filter(({ url }) => url.endsWith(ONNX)).map(({ range }) => range)
+    expect(ranges[0]).toBeUndefined()
+    expect(ranges).toHaveLength(3)
+    expect(ranges.slice(1).every((range) => Number(/\d+/u.exec(range!)![0]) > 1_000_000)).toBe(true)
+    expect(seen.at(-1)).toBe(1)
+    const asked = hub.requests.length
+    await obtainModel('org/mini', { cacheDir, endpoint: 'http://127.0.0.1:9' })
+    expect(hub.requests).toHaveLength(asked)
+  })
+
+  it('is downloaded anew when its content is not what the hub says', async () => {
+    hub.wrong = 1
+    const { folder } = await obtainModel('org/mini', { cacheDir, endpoint })
+    const [got, own] = [await readFile(join(folder, ONNX)), await bytesOf(ONNX)]
+    expect(got.equals(own)).toBe(true)
+    expect(hub.requests.filter(({ url }) => url.endsWith(ONNX))).toHaveLength(2)
+  })
+
+  it('is downloaded once by two that want it at the same time', async () => {
+    const [a, b] = await Promise.all([
+      obtainModel('org/mini', { cacheDir, endpoint }),
+      obtainModel('org/mini', { cacheDir, endpoint }),
+    ])
+    expect(a).toEqual(b)
+    expect((await stat(join(a.folder, ONNX))).size).toBe((await bytesOf(ONNX)).length)
+    expect(hub.requests.filter(({ url }) => url.endsWith(ONNX))).toHaveLength(1)
+  })
+
+  it('is refused with the reason when it has no ONNX file, is unknown, or is no name', async () => {
+    hub.siblings = FILES
+    await expect(obtainModel('org/mini', { cacheDir, endpoint })).rejects.toThrow(/has no ONNX file on the hub/u)
+    hub.status = 404
+    await expect(obtainModel('org/mini', { cacheDir, endpoint })).rejects.toThrow(/HTTP 404/u)
+    await expect(obtainModel('./models/none', { cacheDir })).rejects.toThrow(/neither a folder that exists nor a hub/u)
+  })
+})
