@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process'
-import { createHash, randomBytes } from 'node:crypto'
+import { randomBytes } from 'node:crypto'
 import { chmodSync, chownSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
@@ -111,14 +111,18 @@ function settings(durable: boolean): string[] {
   return Object.entries(values).flatMap(([name, value]) => ['-c', `${name}=${value}`])
 }
 
-/** Where the unprivileged user cannot reach the home (a clone under /root), its data lies in /var/lib, named by the home. */
+/**
+ * Where the unprivileged user cannot reach the home (a clone under /root), its data lies in /var/lib, and a file in the
+ * home says where. A home that was deleted begins anew: nobody else's data is ever taken up or removed.
+ */
 function dataFolderFor(folder: string, user: UnprivilegedUser | undefined): string {
   if (user === undefined || canReach(user, folder)) return join(folder, 'data')
-  const name = createHash('sha256').update(folder).digest('hex').slice(0, 12)
-  const away = join('/var/lib/tagloom', name)
-  mkdirSync(away, { recursive: true, mode: 0o755 })
-  writeFileSync(join(folder, 'data-is-at.txt'), `${join(away, 'data')}\n`)
-  return join(away, 'data')
+  const note = join(folder, 'data-is-at.txt')
+  if (existsSync(note)) return readFileSync(note, 'utf8').trim()
+  const away = join('/var/lib/tagloom', randomBytes(6).toString('hex'), 'data')
+  mkdirSync(dirname(away), { recursive: true, mode: 0o755 })
+  writeFileSync(note, `${away}\n`)
+  return away
 }
 
 async function rememberedConnection(file: string): Promise<Connection> {
