@@ -114,8 +114,8 @@ export const failJob = (tx: Transaction, jobId: string, code: string, reason: st
   endJob(tx, jobId, 'failed', { errorCode: code, errorReason: reason })
 
 /** @returns the cancelled job, or undefined when it has ended */
-export const cancelJob = (tx: Transaction, jobId: string): Promise<Job | undefined> =>
-  endJob(tx, jobId, 'cancelled', {}, ['queued', 'running'])
+export const cancelJob = (tx: Transaction, jobId: string, reason = 'cancelled'): Promise<Job | undefined> =>
+  endJob(tx, jobId, 'cancelled', { errorCode: 'cancelled', errorReason: reason }, ['queued', 'running'])
 
 async function endJob(
   tx: Transaction,

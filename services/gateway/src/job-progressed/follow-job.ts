@@ -1,0 +1,97 @@
+import type { SSEMessage } from '@fastify/sse'
+import type { Bus, Followed } from '@tagloom/bus'
+import {
+  type CloudEvent,
+  events,
+  type Job,
+  type JobProgress,
+  type JobStreamEvent,
+  jobSubjects,
+} from '@tagloom/contracts'
+import { type Database, type JobView, readJobView } from '@tagloom/database'
+import { toJob } from './to-job.ts'
+
+/** The longest that the end of a job can go unseen when its message was lost */
+const lookEveryMs = 2_000
+
+interface Deps {
+  readonly db: Database
+  readonly bus: Pick<Bus, 'follow'>
+}
+
+/**
+ * What a client of one job sees: a snapshot, progress, the end. PostgreSQL says how the job is; the bus only says when to look,
+ * so a lost message costs a moment and never the end.
+ * @param after place in the event stream that the client has seen
+ */
+export async function* followJob(
+  deps: Deps,
+  job: JobView,
+  after: number | undefined,
+  signal: AbortSignal,
+): AsyncGenerator<SSEMessage> {
+  const followed = deps.bus.follow({
+    subjects: [jobSubjects(job.wikiId)],
+    signal,
+    ...(after === undefined ? {} : { fromSequence: after + 1 }),
+  })
+  // Begun before the snapshot is read, so that nothing falls between the two.
+  let next = followed.next()
+  next.catch(() => {})
+  yield message('snapshot', await readNow())
+  let sequence = after
+  while (!signal.aborted) {
+    const come = await within(next, lookEveryMs, signal)
+    if (come && !come.done) {
+      next = followed.next()
+      next.catch(() => {})
+      sequence = come.value.sequence
+      const progress = toProgress(come.value, job.id)
+      if (progress) yield message('progress', progress, sequence)
+      if (!isEnd(come.value.envelope, job.id)) continue
+    }
+    const now = await readNow()
+    if (now.status === 'queued' || now.status === 'running') continue
+    yield message('ended', now, sequence)
+    return
+  }
+
+  async function readNow(): Promise<Job> {
+    return toJob((await readJobView(deps.db, job.id)) ?? job)
+  }
+}
+
+const message = (event: JobStreamEvent, data: Job | JobProgress, sequence?: number): SSEMessage => ({
+  event,
+  data,
+  ...(sequence === undefined ? {} : { id: String(sequence) }),
+})
+
+function toProgress({ envelope }: Followed, jobId: string): JobProgress | undefined {
+  if (envelope.type !== events.jobProgressed.type || !isOf(envelope, jobId)) return undefined
+  const { stage, done, total, unit } = envelope.data as JobProgress
+  return { stage, done, total, unit }
+}
+
+const ends = new Set<string>([events.jobCompleted.type, events.jobFailed.type, events.jobCancelled.type])
+const isEnd = (envelope: CloudEvent, jobId: string): boolean => ends.has(envelope.type) && isOf(envelope, jobId)
+const isOf = (envelope: CloudEvent, jobId: string): boolean => (envelope.data as { job_id?: string }).job_id === jobId
+
+/** The value, or undefined when it does not come in time or the signal aborts. */
+async function within<Value>(value: Promise<Value>, ms: number, signal: AbortSignal): Promise<Value | undefined> {
+  let stop = () => {}
+  const late = new Promise<undefined>((resolve) => {
+    const end = () => resolve(undefined)
+    const timer = setTimeout(end, ms)
+    signal.addEventListener('abort', end, { once: true })
+    stop = () => {
+      clearTimeout(timer)
+      signal.removeEventListener('abort', end)
+    }
+  })
+  try {
+    return await Promise.race([value, late])
+  } finally {
+    stop()
+  }
+}

@@ -1,0 +1,19 @@
+/** Runs `work` every `ms`, one at a time, until stopped; a failure is told and the next turn comes all the same. */
+export function repeat(ms: number, work: () => Promise<void>, onError: (error: Error) => void): () => Promise<void> {
+  let timer: NodeJS.Timeout | undefined
+  let running: Promise<void> = Promise.resolve()
+  let stopped = false
+  const turn = () => {
+    running = work()
+      .catch(onError)
+      .then(() => {
+        if (!stopped) timer = setTimeout(turn, ms)
+      })
+  }
+  timer = setTimeout(turn, ms)
+  return () => {
+    stopped = true
+    clearTimeout(timer)
+    return running
+  }
+}
