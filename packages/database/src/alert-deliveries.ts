@@ -75,15 +75,14 @@ export interface ClaimedDelivery extends DeliveryRow {
  */
 export async function claimDeliveries(
   db: Database,
-  receivers: readonly string[],
+  receiver: string,
   limit: number,
   leaseMs: number,
 ): Promise<ClaimedDelivery[]> {
-  if (receivers.length === 0) return []
   return db.transaction(async (tx) => {
     const due = await tx.orm.execute<{ id: number }>(sql`
       select d.id from alert_deliveries d
-      where d.status = 'due' and d.next_attempt_at <= now() and d.receiver = any(${sql.param([...receivers])}::text[])
+      where d.status = 'due' and d.next_attempt_at <= now() and d.receiver = ${receiver}
         and not exists (select from alert_deliveries e
           where e.alert_id = d.alert_id and e.receiver = d.receiver and e.status = 'due' and e.id < d.id)
       order by d.next_attempt_at limit ${limit} for update of d skip locked`)

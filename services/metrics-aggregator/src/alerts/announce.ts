@@ -1,15 +1,10 @@
-import { type EnvelopeContext, events, toMessage } from '@tagloom/contracts'
-import { type AlertRow, addOutbox, type Transaction } from '@tagloom/database'
+import { type EnvelopeContext, events, type OutgoingMessage, toMessage } from '@tagloom/contracts'
+import type { AlertRow } from '@tagloom/database'
 
 type Origin = { readonly traceparent: string | null; readonly requestId: string | null }
 
-/** Owes the bus the news of an alert. The dedupe key is the alert's: told once however often it is published. */
-export async function announce(
-  tx: Transaction,
-  what: 'raised' | 'resolved',
-  alert: AlertRow,
-  origin?: Origin,
-): Promise<void> {
+/** The news of an alert as a message. The dedupe key is the alert's: told once however often it is published. */
+export function announcement(what: 'raised' | 'resolved', alert: AlertRow, origin?: Origin): OutgoingMessage {
   const context: EnvelopeContext = {
     source: 'metrics-aggregator',
     traceparent: origin?.traceparent ?? undefined,
@@ -26,13 +21,11 @@ export async function announce(
     message,
     ...(alert.lastJobId ? { job_id: alert.lastJobId } : {}),
   }
-  const sent =
-    what === 'resolved'
-      ? toMessage(events.alertResolved, known, context)
-      : toMessage(
-          events.alertRaised,
-          { ...known, threshold, action, ...(alert.runbook ? { runbook: alert.runbook } : {}) },
-          context,
-        )
-  await addOutbox(tx, [sent])
+  return what === 'resolved'
+    ? toMessage(events.alertResolved, known, context)
+    : toMessage(
+        events.alertRaised,
+        { ...known, threshold, action, ...(alert.runbook ? { runbook: alert.runbook } : {}) },
+        context,
+      )
 }

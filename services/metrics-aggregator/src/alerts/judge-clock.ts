@@ -19,29 +19,36 @@ import {
   wakeSilencedAlerts,
   wikisWithOpenAlerts,
 } from '@tagloom/database'
-import { announce } from './announce.ts'
+import type { Owe, Relay } from '@tagloom/service-kit'
+import { announcement } from './announce.ts'
 
 /**
  * What no run brings about: alerts of wikis that had no run for long, and silences that end. Both are looked at by the clock; a rule of a
  * clock metric fires and clears at once, whatever number of runs it names. Any number of replicas may do it: the wiki's lock makes it once.
  */
-export async function judgeByClock(db: Database, signal?: AbortSignal): Promise<void> {
+export async function judgeByClock(db: Database, commit: Relay['commit'], signal?: AbortSignal): Promise<void> {
   const open = await wikisWithOpenAlerts(db, clockMetrics)
   for (const { wikiId, days, rules } of await readWikiAges(db)) {
     if (signal?.aborted) return
     const clockRules = (rules ?? defaultAlertRules).filter((rule) => rule.enabled && isClockMetric(rule.metric))
     const worthALook = open.has(wikiId) || clockRules.some((rule) => outside(rule, days))
-    if (worthALook) await db.transaction((tx) => judgeWiki(tx, wikiId, days, clockRules))
+    if (worthALook) await commit((tx, owe) => judgeWiki(tx, owe, wikiId, days, clockRules))
   }
-  await db.transaction(async (tx) => {
-    for (const alert of await wakeSilencedAlerts(tx)) await announce(tx, 'raised', alert)
+  await commit(async (tx, owe) => {
+    for (const alert of await wakeSilencedAlerts(tx)) owe(announcement('raised', alert))
   })
 }
 
 const outside = (rule: AlertRule, days: number): boolean =>
   rule.comparison === 'above' ? days > rule.firing : days < rule.firing
 
-async function judgeWiki(tx: Transaction, wikiId: number, days: number, rules: readonly AlertRule[]): Promise<void> {
+async function judgeWiki(
+  tx: Transaction,
+  owe: Owe,
+  wikiId: number,
+  days: number,
+  rules: readonly AlertRule[],
+): Promise<void> {
   await lockWikiAlerts(tx, wikiId)
   const open = await holdOpenAlerts(tx, wikiId)
   const silences = await readSilences(tx, wikiId)
@@ -53,6 +60,6 @@ async function judgeWiki(tx: Transaction, wikiId: number, days: number, rules: r
     if (!step.to) continue
     const message = alertMessage(rule, seen)
     const alert = await applyStep(tx, { wikiId, rule, row, step, value: days, message, jobId: null, by: 'aggregator' })
-    if (alert && step.tell) await announce(tx, step.tell, alert)
+    if (alert && step.tell) owe(announcement(step.tell, alert))
   }
 }

@@ -24,10 +24,11 @@ import {
   readSilences,
   type Transaction,
 } from '@tagloom/database'
-import { announce } from './announce.ts'
+import type { Owe } from '@tagloom/service-kit'
+import { announcement } from './announce.ts'
 
 /** Puts a run before every rule of its wiki, within the caller's transaction and under the wiki's lock. */
-export async function judgeRecord(tx: Transaction, record: RunRecord, job: Job): Promise<void> {
+export async function judgeRecord(tx: Transaction, owe: Owe, record: RunRecord, job: Job): Promise<void> {
   const wikiId = record.wiki_id
   const { rules } = await readAlertRules(tx, wikiId)
   const open = await holdOpenAlerts(tx, wikiId)
@@ -54,14 +55,15 @@ export async function judgeRecord(tx: Transaction, record: RunRecord, job: Job):
       jobId: record.job_id,
       by: 'aggregator',
     })
-    if (alert && step.tell) await announce(tx, step.tell, alert, job)
+    if (alert && step.tell) owe(announcement(step.tell, alert, job))
   }
-  await closeOrphans(tx, rules, open, job)
+  await closeOrphans(tx, owe, rules, open, job)
 }
 
 /** Alerts whose rule is gone or switched off are over. */
 async function closeOrphans(
   tx: Transaction,
+  owe: Owe,
   rules: readonly AlertRule[],
   open: ReadonlyMap<string, AlertRow>,
   job: Job,
@@ -69,7 +71,7 @@ async function closeOrphans(
   for (const row of open.values()) {
     if (rules.some((rule) => rule.enabled && rule.rule === row.rule)) continue
     const closed = await closeAlert(tx, row, 'rules')
-    if (row.raisedAt) await announce(tx, 'resolved', closed, job)
+    if (row.raisedAt) owe(announcement('resolved', closed, job))
   }
 }
 

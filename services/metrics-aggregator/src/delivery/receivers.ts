@@ -52,6 +52,7 @@ export function parseReceivers(text: string): Receiver[] {
   const problems = given.flatMap((receiver, at) => problemsOf(receiver).map((problem) => `/${at}${problem}`))
   const names = given.map((receiver) => (receiver as { name?: unknown })?.name)
   names.forEach((name, at) => {
+    if (name === 'log') problems.push(`/${at}/name: expected another name than log, which every alert has`)
     if (names.indexOf(name) !== at) problems.push(`/${at}/name: expected a name used once`)
   })
   if (problems.length) throw new Error(`ALERT_RECEIVERS: ${problems.join('; ')}`)

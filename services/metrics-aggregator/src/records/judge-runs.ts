@@ -11,6 +11,7 @@ import {
   type Transaction,
   takeStaleRun,
 } from '@tagloom/database'
+import type { Relay } from '@tagloom/service-kit'
 import { judgeRecord } from '../alerts/judge-record.ts'
 import { recordOf } from './job-record.ts'
 import type { Samples } from './samples.ts'
@@ -23,6 +24,7 @@ import type { Samples } from './samples.ts'
 
 export interface JudgeDeps {
   readonly db: Database
+  readonly commit: Relay['commit']
   readonly samples: Samples
   /** STORE_METRICS_IN_DB */
   readonly store: boolean
@@ -53,7 +55,7 @@ async function judgeRun(run: DueRun, deps: JudgeDeps): Promise<boolean> {
   if (!ready && deps.store) return false
   const job = await readJob(deps.db, run.jobId)
   if (!job) return false
-  const outcome = await deps.db.transaction(async (tx) => {
+  const outcome = await deps.commit(async (tx, owe) => {
     await lockWikiAlerts(tx, run.wikiId)
     const samples = await deps.samples.read(run.wikiId, run.jobId)
     const complete = samples.length >= run.expectedSamples
@@ -61,7 +63,7 @@ async function judgeRun(run: DueRun, deps: JudgeDeps): Promise<boolean> {
     if (!(await finishRunEvaluation(tx, run.jobId))) return undefined
     const record = recordOf(job, samples, run.expectedSamples, run.completedAt)
     if (deps.store) await saveRecord(tx, record)
-    if (!job.dryRun) await judgeRecord(tx, record, job)
+    if (!job.dryRun) await judgeRecord(tx, owe, record, job)
     return { record, complete }
   })
   if (!outcome) return false

@@ -1,0 +1,48 @@
+/** Work that is done again and again, one round at a time. */
+export interface Loop {
+  /** The next round begins now, or right after the one in hand. */
+  wake(): void
+  /** Aborts the signal of the round in hand and waits for it. */
+  stop(): Promise<void>
+}
+
+/** @param everyMs rest between two rounds */
+export function startLoop(
+  everyMs: number,
+  round: (signal: AbortSignal) => Promise<unknown>,
+  onError: (error: Error) => void,
+): Loop {
+  const stopping = new AbortController()
+  let timer: NodeJS.Timeout | undefined
+  let running: Promise<void> | undefined
+  let again = false
+  const run = (): void => {
+    clearTimeout(timer)
+    again = false
+    running = round(stopping.signal)
+      .then(
+        () => {},
+        (error: Error) => {
+          if (!stopping.signal.aborted) onError(error)
+        },
+      )
+      .then(() => {
+        running = undefined
+        if (stopping.signal.aborted) return
+        timer = setTimeout(run, again ? 0 : everyMs)
+      })
+  }
+  timer = setTimeout(run, 0)
+  return {
+    wake() {
+      if (stopping.signal.aborted) return
+      if (running) again = true
+      else run()
+    },
+    async stop() {
+      stopping.abort()
+      clearTimeout(timer)
+      await running
+    },
+  }
+}

@@ -1,0 +1,281 @@
+import type { AlertRule } from '@tagloom/contracts'
+import {
+  acknowledgeAlert,
+  addRunEvaluation,
+  addSilence,
+  type Database,
+  expireRunData,
+  listAlerts,
+  readClusterMetrics,
+  readDeliveries,
+  readRecord,
+  readRunTotals,
+  readTransitions,
+  saveAlertRules,
+  saveSamples,
+  setBaseline,
+} from '@tagloom/database'
+import { createTestWiki, openTestDatabase } from '@tagloom/database/testing'
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { judgeByClock } from '../alerts/judge-clock.ts'
+import { commitTo, completedJob, type RunFigures, samplesOf } from '../testing.ts'
+import { type JudgeDeps, judgeDueRuns, renewStaleRecords } from './judge-runs.ts'
+import { samplesInDatabase } from './samples.ts'
+
+let db: Database & { url: string }
+let deps: JudgeDeps
+let wikiId: number
+const recorded: string[] = []
+
+beforeAll(async () => {
+  db = await openTestDatabase()
+  deps = {
+    db,
+    commit: commitTo(db),
+    samples: samplesInDatabase(db),
+    store: true,
+    graceSeconds: 3600,
+    onRecord: (record) => recorded.push(record.job_id as string),
+  }
+})
+afterAll(() => db.close())
+beforeEach(async () => {
+  wikiId = await createTestWiki(db)
+})
+
+const store = (jobId: string, figures?: RunFigures, from = 0) =>
+  db.transaction((tx) => saveSamples(tx, samplesOf(wikiId, jobId, figures).slice(from)))
+
+async function run(figures?: RunFigures, options = {}): Promise<string> {
+  const jobId = await completedJob(db, wikiId, options)
+  await store(jobId, figures)
+  await addRunEvaluation(db, { jobId, wikiId, completedAt: new Date(), expectedSamples: 5 })
+  await judgeDueRuns(deps)
+  return jobId
+}
+
+const alerts = () => listAlerts(db, { wikiId, limit: 100 })
+const outbox = async (): Promise<string[]> => {
+  const { rows } = await db.pool.query('select message_id from outbox where subject like $1 order by id', [
+    `tagloom.v1.${wikiId}.%`,
+  ])
+  return rows.map((row) => row.message_id)
+}
+
+describe('records', () => {
+  it('stores the record of a completed job with its columns, once', async () => {
+    const jobId = await run()
+    expect(await judgeDueRuns(deps)).toBe(0)
+    const record = await readRecord(db, jobId)
+    expect(record?.coverage).toMatchObject({ pages_processed: 100, pages_tagged: 100, avg_tags_per_page: 3 })
+    const { rows } = await db.pool.query('select * from clustering_metrics where job_id = $1', [jobId])
+    expect(rows).toHaveLength(1)
+    expect(rows[0]).toMatchObject({
+      wiki_id: wikiId,
+      cluster_count: 5,
+      outlier_count: 10,
+      silhouette_score: 0.5,
+      total_errors: 0,
+    })
+    expect(recorded.filter((id) => id === jobId)).toHaveLength(1)
+  })
+
+  it('is not changed by a second delivery, and waits for samples that are on their way', async () => {
+    const jobId = await completedJob(db, wikiId)
+    await store(jobId, {}, 1)
+    await addRunEvaluation(db, { jobId, wikiId, completedAt: new Date(), expectedSamples: 5 })
+    expect(await judgeDueRuns(deps)).toBe(0)
+    await store(jobId)
+    expect(await judgeDueRuns(deps)).toBe(1)
+    const before = await readRecord(db, jobId)
+    expect(await store(jobId)).toBe(0)
+    expect(await renewStaleRecords(deps)).toBe(0)
+    expect(await readRecord(db, jobId)).toEqual(before)
+  })
+
+  it('makes the same record when samples come after the wait is over', async () => {
+    const jobId = await completedJob(db, wikiId)
+    const completedAt = new Date(Date.now() - 10_000)
+    await store(jobId, {}, 3)
+    await addRunEvaluation(db, { jobId, wikiId, completedAt, expectedSamples: 5 })
+    await judgeDueRuns({ ...deps, graceSeconds: 5 })
+    expect((await readRecord(db, jobId))?.samples).toEqual({ received: 2, expected: 5 })
+    await store(jobId)
+    expect(await renewStaleRecords(deps)).toBe(1)
+    const late = await readRecord(db, jobId)
+    expect(late?.samples.received).toBe(5)
+    expect(late?.quality.cluster_count).toBe(5)
+    expect((await readRunTotals(db, wikiId)).runs).toBe(1)
+    expect((await readRunTotals(db, wikiId)).totals.cluster_count).toEqual({ n: 1, sum: 5 })
+  })
+
+  it('judges the runs of a wiki in the order of their completion', async () => {
+    const first = await completedJob(db, wikiId)
+    const second = await completedJob(db, wikiId)
+    await store(second)
+    await addRunEvaluation(db, { jobId: second, wikiId, completedAt: new Date(2_000_000_000_000), expectedSamples: 5 })
+    await addRunEvaluation(db, { jobId: first, wikiId, completedAt: new Date(1_999_999_999_000), expectedSamples: 5 })
+    expect(await judgeDueRuns(deps)).toBe(0)
+    await store(first)
+    expect(await judgeDueRuns(deps)).toBe(2)
+    expect(recorded.slice(-2)).toEqual([first, second])
+  })
+
+  it('answers cluster-metrics in its shape, with null before the first run', async () => {
+    expect(await readClusterMetrics(db, wikiId)).toEqual({
+      wiki_id: wikiId,
+      latest_clustering: null,
+      historical_trend: { avg_duration_seconds: null, avg_cluster_count: null, avg_quality_score: null },
+    })
+    await run({ silhouette: 0.4 })
+    const last = await run({ silhouette: 0.6 })
+    await run({ silhouette: 0.1 }, { dry_run: true })
+    const answer = await readClusterMetrics(db, wikiId)
+    expect(answer.latest_clustering).toMatchObject({
+      job_id: last,
+      quality: { cluster_count: 5, outlier_percentage: 10, silhouette_score: 0.6 },
+      coverage: { pages_processed: 100, pages_tagged: 100, avg_tags_per_page: 3 },
+      errors: { llm_failures: 0, parsing_errors: 0, total_errors: 0 },
+    })
+    expect(answer.historical_trend.avg_quality_score).toBeCloseTo(0.5)
+    expect((await readClusterMetrics(db, wikiId, { window: 1 })).historical_trend.avg_quality_score).toBeCloseTo(0.6)
+    expect((await readClusterMetrics(db, wikiId, { days: 1 })).historical_trend.avg_cluster_count).toBe(5)
+  })
+
+  it('keeps by count and age, but never loses the last run or the baseline', async () => {
+    const jobs = [await run(), await run(), await run(), await run()]
+    await db.transaction((tx) => setBaseline(tx, wikiId, jobs[0] as string, 'test'))
+    await expireRunData(db, { days: 365, runsPerWiki: 2 })
+    const left = await Promise.all(jobs.map((id) => readRecord(db, id)))
+    expect(left.map((record) => record !== undefined)).toEqual([true, false, true, true])
+    expect((await readRunTotals(db, wikiId)).runs).toBe(3)
+    await db.pool.query("update clustering_metrics set created_at = now() - interval '400 days' where wiki_id = $1", [
+      wikiId,
+    ])
+    await expireRunData(db, { days: 365, runsPerWiki: 0 })
+    expect((await readRunTotals(db, wikiId)).totals.cluster_count).toEqual({ n: 2, sum: 10 })
+  })
+})
+
+describe('alerts', () => {
+  it('fires each of the three thresholds once, stays single, and resolves after two fine runs', async () => {
+    const bad = { silhouette: 0.1, outliers: 40, tagsPerPage: 1 }
+    for (let i = 0; i < 3; i++) await run(bad)
+    expect((await alerts()).map((alert) => [alert.rule, alert.state]).sort()).toEqual([
+      ['outliers-high', 'firing'],
+      ['silhouette-low', 'firing'],
+      ['tags-per-page-low', 'firing'],
+    ])
+    await run()
+    expect((await alerts()).every((alert) => alert.state === 'firing')).toBe(true)
+    await run()
+    const over = await alerts()
+    expect(over.every((alert) => alert.state === 'resolved')).toBe(true)
+      ['resolved', 'resolved', 'resolved', 'resolved'].slice(0, over.length),
+    )
+    const [one] = over.filter((alert) => alert.rule === 'silhouette-low')
+    expect(
+      (await readTransitions(db, [one?.id as number])).map((step) => [step.fromState, step.toState, step.by]),
+    ).toEqual([
+      [null, 'firing', 'aggregator'],
+      ['firing', 'resolved', 'aggregator'],
+    ])
+    const sent = (await outbox()).filter((id) => id.startsWith(`alert.${one?.id}.`))
+    expect(sent).toEqual([`alert.${one?.id}.raised`, `alert.${one?.id}.resolved`])
+  })
+
+  it('makes one alert of a metric that flaps for 20 runs', async () => {
+    for (let i = 0; i < 20; i++) await run({ silhouette: i % 2 ? 0.25 : 0.15 })
+    expect((await alerts()).filter((alert) => alert.rule === 'silhouette-low')).toHaveLength(1)
+  })
+
+  it('raises nothing for a dry run', async () => {
+    await run({ silhouette: 0.1 }, { dry_run: true })
+    expect(await alerts()).toEqual([])
+  })
+
+  it('is judged once when several replicas look at once', async () => {
+    const jobId = await completedJob(db, wikiId)
+    await store(jobId, { silhouette: 0.1 })
+    await addRunEvaluation(db, { jobId, wikiId, completedAt: new Date(), expectedSamples: 5 })
+    const judged = await Promise.all([judgeDueRuns(deps), judgeDueRuns(deps), judgeDueRuns(deps)])
+    expect(judged.reduce((a, b) => a + b, 0)).toBe(1)
+    expect(await alerts()).toHaveLength(1)
+  })
+
+  it('stays silenced until the silence ends, then fires once', async () => {
+    await db.transaction((tx) =>
+      addSilence(tx, {
+        wikiId,
+        rule: 'silhouette-low',
+        reason: 'rebuilding',
+        createdBy: 'ann',
+        endsAt: new Date(Date.now() + 60_000),
+      }),
+    )
+    await run({ silhouette: 0.1 })
+    expect((await alerts())[0]?.state).toBe('silenced')
+    expect(await outbox()).toEqual([])
+    await db.pool.query('update alert_silences set ends_at = now() where wiki_id = $1', [wikiId])
+    await judgeByClock(db, commitTo(db))
+    await judgeByClock(db, commitTo(db))
+    const [alert] = await alerts()
+    expect(alert?.state).toBe('firing')
+    expect(await outbox()).toEqual([`alert.${alert?.id}.raised`])
+  })
+
+  it('is acknowledged once, and resolves from there', async () => {
+    await run({ silhouette: 0.1 })
+    const id = (await alerts())[0]?.id as number
+    for (let i = 0; i < 2; i++) await db.transaction((tx) => acknowledgeAlert(tx, id, 'ann'))
+    await run({ silhouette: 0.1 })
+    expect((await alerts())[0]?.state).toBe('acknowledged')
+    await run()
+    await run()
+    expect((await readTransitions(db, [id])).map((step) => `${step.toState} by ${step.by}`)).toEqual([
+      'firing by aggregator',
+      'acknowledged by ann',
+      'resolved by aggregator',
+    ])
+    expect(await db.transaction((tx) => acknowledgeAlert(tx, id, 'ann'))).toEqual({ refused: 'resolved' })
+  })
+
+  it('fires against the pinned baseline, and closes an alert whose rule is gone', async () => {
+    const baseline = await run({ outliers: 10 })
+    await db.transaction((tx) => setBaseline(tx, wikiId, baseline, 'ann'))
+    const rule: AlertRule = {
+      rule: 'more-outliers',
+      enabled: true,
+      metric: 'outlier_percentage',
+      measure: 'baseline_change_percent',
+      comparison: 'above',
+      firing: 50,
+      clearing: 20,
+      runs_before_firing: 1,
+      runs_before_clearing: 1,
+      severity: 'critical',
+      message: '{value} % more than {baseline}',
+      action: 'look',
+    }
+    await db.transaction((tx) => saveAlertRules(tx, wikiId, [rule], 'ann'))
+    await run({ outliers: 20 })
+    expect((await alerts())[0]).toMatchObject({ state: 'firing', message: '100 % more than 10', value: 100 })
+    await db.transaction((tx) => saveAlertRules(tx, wikiId, [], 'ann'))
+    await run({ outliers: 20 })
+    expect((await alerts())[0]).toMatchObject({ state: 'resolved' })
+    expect(await readDeliveries(db, [(await alerts())[0]?.id as number])).toEqual([])
+  })
+
+  it('fires for a wiki without a run for long, and resolves after one', async () => {
+    await run()
+    await judgeByClock(db, commitTo(db))
+    expect(await alerts()).toEqual([])
+    await db.pool.query("update jobs set ended_at = now() - interval '20 days' where wiki_id = $1", [wikiId])
+    await judgeByClock(db, commitTo(db))
+    await judgeByClock(db, commitTo(db))
+    expect((await alerts()).map((alert) => [alert.rule, alert.state])).toEqual([['no-recent-run', 'firing']])
+    await run()
+    await judgeByClock(db, commitTo(db))
+    expect((await alerts()).map((alert) => alert.state)).toEqual(['resolved'])
+  })
+})

@@ -1,0 +1,76 @@
+import type { JobOptions, MetricSample, Stage } from '@tagloom/contracts'
+import { addOutbox, completeJob, createJob, type Database, startNextJob } from '@tagloom/database'
+import type { Relay } from '@tagloom/service-kit'
+
+/** What a made-up run measured, where it matters to a test. */
+export interface RunFigures {
+  readonly silhouette?: number
+  readonly outliers?: number
+  readonly tagsPerPage?: number
+}
+
+const pages = 100
+
+/** The samples of a run: one of each stage, and two of propagate. */
+export function samplesOf(
+  wikiId: number,
+  jobId: string,
+  { silhouette = 0.5, outliers = 10, tagsPerPage = 3 }: RunFigures = {},
+) {
+  const make = (stage: Stage, batch: string, from: number, more: Partial<MetricSample>): MetricSample => ({
+    wiki_id: wikiId,
+    job_id: jobId,
+    stage,
+    batch,
+    service: stage === 'cluster' ? 'clusterer' : stage === 'propagate' ? 'propagator' : 'tagger',
+    started_at: new Date(Date.UTC(2026, 0, 24, 10, 0, from)).toISOString(),
+    ended_at: new Date(Date.UTC(2026, 0, 24, 10, 0, from + 1)).toISOString(),
+    duration_seconds: 1,
+    counters: {},
+    gauges: {},
+    ...more,
+  })
+  const half = { pages_processed: pages / 2, pages_tagged: pages / 2, tags_applied: (pages / 2) * tagsPerPage }
+  return [
+    make('embed', '0', 0, { counters: { pages_embedded: pages } }),
+    make('cluster', 'run', 1, {
+      gauges: {
+        cluster_count: 5,
+        pages_clustered: pages - outliers,
+        outlier_count: outliers,
+        min_cluster_size: 5,
+        max_cluster_size: 40,
+        silhouette_score: silhouette,
+        silhouette_cosine: 0.1,
+      },
+    }),
+    make('label', '0', 2, {
+      counters: { llm_calls: 5, clusters_labelled: 5, cluster_tags: 20 },
+      values: { llm_latency_ms: [10, 20] },
+    }),
+    make('propagate', '0', 3, { counters: half }),
+    make('propagate', '1', 4, { counters: half }),
+  ]
+}
+
+/** A job of a wiki that ran and is completed. */
+export async function completedJob(db: Database, wikiId: number, options: JobOptions = {}): Promise<string> {
+  const id = await db.transaction(async (tx) => {
+    const job = await createJob(tx, { wikiId, options })
+    await startNextJob(tx, wikiId)
+    return job?.id as string
+  })
+  await db.transaction((tx) => completeJob(tx, id, {}))
+  return id
+}
+
+/** `Relay.commit` that leaves what is owed in the outbox. */
+export const commitTo =
+  (db: Database): Relay['commit'] =>
+  (work) =>
+    db.transaction(async (tx) => {
+      const owed: Parameters<typeof addOutbox>[1][number][] = []
+      const result = await work(tx, (...messages) => void owed.push(...messages))
+      await addOutbox(tx, owed)
+      return result
+    })
