@@ -15,6 +15,7 @@ import {
   readWiki,
   revokeApiKey,
   startNextJob,
+  storePages,
 } from './index.ts'
 import { createTestWiki, openTestDatabase } from './testing.ts'
 
@@ -47,6 +48,13 @@ test('a wiki has a name of its own', async () => {
   const wiki = await createWiki(db, 'unique')
   expect(await createWiki(db, 'unique')).toBeUndefined()
   expect(await readWiki(db, wiki!.id)).toEqual(wiki)
+  const blank = { title: '', text: '', goldLabel: null, tags: undefined }
+  await storePages(db, wiki!.id, [
+    { ...blank, externalId: 'a' },
+    { ...blank, externalId: 'b' },
+  ])
+  expect((await readWiki(db, wiki!.id))?.pageCount).toBe(2)
+  await db.pool.query('delete from pages')
   expect(await listWikis(db, { limit: 10, name: 'unique' })).toEqual([wiki])
   expect(await listWikis(db, { limit: 10, wikiIds: [] })).toEqual([])
   expect(await listWikis(db, { limit: 10, wikiIds: [wiki!.id], afterId: wiki!.id })).toEqual([])

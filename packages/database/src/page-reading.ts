@@ -39,7 +39,7 @@ export interface ListPages {
   readonly untagged?: boolean | undefined
 }
 
-/** Pages in the order in which they came, with the tags that they show. */
+/** Pages in the order in which they were stored, with the tags that they show. */
 export async function listPages(db: Executor, list: ListPages): Promise<PageRow[]> {
   const shown = shownTags(list.wikiId, list.jobId, (pageId) => sql`${pageId} = p.id`)
   const conditions: SQL[] = [sql`p.wiki_id = ${list.wikiId}`]

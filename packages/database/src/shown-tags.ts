@@ -25,5 +25,9 @@ export const shownTags = (wikiId: number, jobId: string | null, pages: (pageId: 
     select d.page_id, coalesce(o.merged_into, o.id), null, 'person', null, null, d.decided_by
     from tag_decisions d join tags o on o.id = d.tag_id
     where d.wiki_id = ${wikiId} and d.decision = 'added' and ${pages(sql`d.page_id`)}
+      and not exists (
+        select from tag_decisions l join tags r on r.id = l.tag_id
+        where l.wiki_id = ${wikiId} and l.page_id = d.page_id and l.decision = 'rejected' and l.created_at >= d.created_at
+          and coalesce(r.merged_into, r.id) = coalesce(o.merged_into, o.id))
   ) s join tags t on t.id = s.tag_id and t.status <> 'rejected'
   order by s.page_id, s.tag_id, (s.origin = 'person') desc, s.confidence desc nulls last`

@@ -1,6 +1,6 @@
 import { and, asc, eq, gt, type SQL, sql } from 'drizzle-orm'
 import type { Executor } from './database.ts'
-import { pages, wikis } from './schema/wikis.ts'
+import { wikis } from './schema/wikis.ts'
 
 export interface WikiRow {
   readonly id: number
@@ -48,7 +48,7 @@ const select = (db: Executor, where: SQL | undefined, limit: number): Promise<Wi
       name: wikis.name,
       currentJobId: wikis.currentJobId,
       createdAt: wikis.createdAt,
-      pageCount: sql<number>`(select count(*)::int from ${pages} where ${pages.wikiId} = ${wikis.id})`,
+      pageCount: sql<number>`(select count(*)::int from pages p where p.wiki_id = wikis.id)`,
     })
     .from(wikis)
     .where(where)
