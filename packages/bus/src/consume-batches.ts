@@ -8,7 +8,7 @@ import { reconcileConsumer, reconcileStreams } from './streams.ts'
 
 /*
  * For small messages that come in thousands and are stored in bulk. The server pushes ahead into a bounded buffer; what is in it is
- * handled together and acknowledged together. When a batch fails each of its messages is tried alone, so that one that cannot be handled
+ * handled together and acknowledged together. When a batch fails its messages are tried one by one, so that one that cannot be handled
  * does not hold up the others. For handlers that take far less than `ackWaitMs`: there are no heartbeats.
  */
 
@@ -37,7 +37,7 @@ export async function consumeBatches<E extends EventDeclaration>(
   options: BatchOptions<E>,
   handler: BatchHandler<E>,
 ): Promise<BatchConsumption> {
-  const settings = { ackWaitMs: 30_000, maxDeliver: 8, ...options }
+  const settings = { ackWaitMs: 30_000, maxDeliver: 100, ...options }
   const stream = core.names.stream('EVENTS')
   const durable = core.names.durable(options.durable)
   const stopping = new AbortController()
@@ -124,7 +124,7 @@ async function handleBatch<E extends EventDeclaration>(
   signal: AbortSignal,
 ): Promise<void> {
   const started = performance.now()
-  const read: { raw: JsMsg; message: Message<E> }[] = []
+  const read: Read<E>[] = []
   for (const raw of batch) {
     try {
       read.push({ raw, message: readMessage(settings.events, raw, signal) })
@@ -142,7 +142,7 @@ async function handleBatch<E extends EventDeclaration>(
       messages: read.length,
       reason: (error as Error).message,
     })
-    for (const one of read) await handleAlone(core, settings, handler, one.raw, one.message)
+    await handleApart(core, settings, handler, read)
   }
   core.observe({
     kind: 'batch',
@@ -152,22 +152,38 @@ async function handleBatch<E extends EventDeclaration>(
   })
 }
 
-async function handleAlone<E extends EventDeclaration>(
+interface Read<E extends EventDeclaration> {
+  readonly raw: JsMsg
+  readonly message: Message<E>
+}
+
+/** One by one, to find what cannot be handled. Two failures in a row are taken for an outage, and the rest comes again later. */
+async function handleApart<E extends EventDeclaration>(
   core: BusCore,
   settings: Settings<E>,
   handler: BatchHandler<E>,
-  raw: JsMsg,
-  message: Message<E>,
+  read: readonly Read<E>[],
 ): Promise<void> {
-  try {
-    await handler([message])
-    raw.ack()
-  } catch (error) {
-    const last = raw.info.deliveryCount >= settings.maxDeliver
-    if (error instanceof Reject || last) await bury(core, settings, raw, (error as Error).message)
-    else raw.nak(retryMs * raw.info.deliveryCount)
+  let failuresInARow = 0
+  for (const { raw, message } of read) {
+    if (failuresInARow >= 2) {
+      raw.nak(retryDelayMs(raw))
+      continue
+    }
+    try {
+      await handler([message])
+      raw.ack()
+      failuresInARow = 0
+    } catch (error) {
+      failuresInARow++
+      const last = raw.info.deliveryCount >= settings.maxDeliver
+      if (error instanceof Reject || last) await bury(core, settings, raw, (error as Error).message)
+      else raw.nak(retryDelayMs(raw))
+    }
   }
 }
+
+const retryDelayMs = (raw: JsMsg): number => Math.min(30_000, retryMs * 2 ** Math.min(raw.info.deliveryCount - 1, 10))
 
 async function bury<E extends EventDeclaration>(
   core: BusCore,

@@ -59,6 +59,14 @@ export {
   rejectTag,
   revokeDecision,
 } from './decisions.ts'
+export {
+  listPagesWithoutEmbedding,
+  type PageEmbedding,
+  type PageToEmbed,
+  type PageToPlan,
+  readPagesToEmbed,
+  saveEmbeddings,
+} from './embeddings.ts'
 export { DatabaseUnavailable, JobNotRunning } from './errors.ts'
 export { findJobByIdempotencyKey, type JobView, listJobs, readJobView } from './job-reading.ts'
 export {
@@ -78,6 +86,7 @@ export {
   addOutbox,
   claimInbox,
   countOutbox,
+  isInInbox,
   type OutboxRow,
   pruneInbox,
   type TakeOutbox,
@@ -88,6 +97,7 @@ export {
   type RunTotals,
   type RunWindow,
   readClusterMetrics,
+  readLastRuns,
   readRecord,
   readRunTotals,
   readSamples,

@@ -176,6 +176,18 @@ export async function readSeriesBefore(db: Executor, wikiId: number, jobId: stri
     .reverse()
 }
 
+/** Figures of the last run of each wiki, of the `wikis` wikis that ran most recently. */
+export async function readLastRuns(db: Executor, wikis: number): Promise<(SeriesRun & { readonly wikiId: number })[]> {
+  const current = sql`
+    select w.id, j.ended_at from wikis w join jobs j on j.id = w.current_job_id order by j.ended_at desc nulls last limit ${wikis}`
+  const { rows } = await db.orm.execute<{ wiki_id: number; job_id: string; at: string; figures: Figures }>(sql`
+    select w.id as wiki_id, c.job_id, c.created_at as at, c.figures
+    from (${current}) w
+    cross join lateral (select job_id, created_at, figures from clustering_metrics
+      where wiki_id = w.id and not dry_run order by created_at desc, job_id desc limit 1) c`)
+  return rows.map((row) => ({ wikiId: row.wiki_id, jobId: row.job_id, at: new Date(row.at), figures: row.figures }))
+}
+
 export interface RunTotals {
   readonly runs: number
   readonly totals: Readonly<Totals>

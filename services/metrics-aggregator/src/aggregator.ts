@@ -4,10 +4,10 @@ import { addForgottenEvaluations, type Database, expireRunData, listRunningJobs 
 import type { Log, Relay } from '@tagloom/service-kit'
 import type { LiveRecords } from '@tagloom/service-kit/live-records'
 import { judgeByClock } from './alerts/judge-clock.ts'
-import type { Environment } from './config.ts'
+import type { Config } from './config.ts'
 import { startDelivery } from './delivery/deliver.ts'
 import { logDelivery } from './delivery/log-delivery.ts'
-import { parseReceivers } from './delivery/receivers.ts'
+import type { Receiver } from './delivery/receivers.ts'
 import { handleJobCompleted } from './job-completed/handle.ts'
 import { handleJobFailed } from './job-failed/handle.ts'
 import { handleJobRequested } from './job-requested/handle.ts'
@@ -23,7 +23,8 @@ export interface AggregatorDeps {
   readonly commit: Relay['commit']
   readonly live: LiveRecords
   readonly log: Log
-  readonly config: Environment
+  readonly config: Config
+  readonly receivers: readonly Receiver[]
 }
 
 export interface Aggregator {
@@ -50,7 +51,7 @@ export async function startAggregator(deps: AggregatorDeps): Promise<Aggregator>
 
   const delivery = startDelivery({
     db,
-    receivers: parseReceivers(config.ALERT_RECEIVERS),
+    receivers: deps.receivers,
     allowPrivate: config.ALERT_ALLOW_PRIVATE_ADDRESSES,
     timeoutMs: config.ALERT_TIMEOUT_MS,
     everyMs: everySecond,

@@ -1,8 +1,8 @@
-import { commonEnvironment } from '@tagloom/contracts'
-import Type, { type Static } from 'typebox'
+import type { ConfigOf } from '@tagloom/service-kit'
+import Type from 'typebox'
 
-export const Environment = Type.Object({
-  ...commonEnvironment,
+/** Variables of this service, beside those that every service reads. */
+export const environment = {
   REDIS_URL: Type.String({ default: '', description: 'Keep live run records in this Redis rather than in NATS' }),
   RECORD_GRACE_SECONDS: Type.Integer({
     default: 120,
@@ -41,5 +41,5 @@ export const Environment = Type.Object({
     maximum: 60_000,
     description: 'Most time for one try',
   }),
-})
-export type Environment = Static<typeof Environment>
+}
+export type Config = ConfigOf<typeof environment>

@@ -1,0 +1,71 @@
+import { metricList } from '@tagloom/contracts'
+import { countAlerts, type Database, readDeliveryLag, readLastRuns } from '@tagloom/database'
+import { Gauge, type Registry } from '@tagloom/service-kit'
+
+/** A scrape asks the database at most once in so long. */
+const freshForMs = 5_000
+
+/**
+ * What Prometheus sees of runs and alerts: the last run's figures by wiki and metric, of a bounded number of wikis and without job ids
+ * (both would make series without end); alerts by state and severity; what receivers are owed.
+ */
+export function exposeRuns(registry: Registry, db: Database, wikis: number): void {
+  const registers = [registry]
+  const figures = new Gauge({
+    name: 'tagloom_run_figure',
+    help: "A metric of a wiki's last run; docs/metrics.md says what each means",
+    labelNames: ['wiki_id', 'group', 'metric', 'unit'],
+    registers,
+  })
+  const completed = new Gauge({
+    name: 'tagloom_run_completed_timestamp_seconds',
+    help: "When a wiki's last recorded run was completed",
+    labelNames: ['wiki_id'],
+    registers,
+  })
+  const alerts = new Gauge({
+    name: 'tagloom_alerts',
+    help: 'Alerts by state; resolved ones of the last day',
+    labelNames: ['state', 'severity'],
+    registers,
+  })
+  const due = new Gauge({
+    name: 'tagloom_alert_deliveries_due',
+    help: 'Deliveries that a receiver has not taken yet',
+    labelNames: ['receiver'],
+    registers,
+  })
+  const lag = new Gauge({
+    name: 'tagloom_alert_delivery_lag_seconds',
+    help: 'Age of the oldest delivery that a receiver has not taken yet',
+    labelNames: ['receiver'],
+    registers,
+  })
+  let freshUntil = 0
+  // One collector fills all gauges, so that a scrape costs three queries.
+  new Gauge({
+    name: 'tagloom_run_figures_collected_timestamp_seconds',
+    help: 'When the figures of runs and alerts were last read',
+    registers,
+    async collect() {
+      if (Date.now() < freshUntil) return
+      freshUntil = Date.now() + freshForMs
+      const [runs, states, owed] = await Promise.all([readLastRuns(db, wikis), countAlerts(db), readDeliveryLag(db)])
+      for (const gauge of [figures, completed, alerts, due, lag]) gauge.reset()
+      for (const run of runs) {
+        const wiki_id = String(run.wikiId)
+        completed.set({ wiki_id }, run.at.getTime() / 1000)
+        for (const { name, group, unit } of metricList) {
+          const value = run.figures[name]
+          if (typeof value === 'number') figures.set({ wiki_id, group, metric: name, unit }, value)
+        }
+      }
+      for (const { state, severity, count } of states) alerts.set({ state, severity }, count)
+      for (const row of owed) {
+        due.set({ receiver: row.receiver }, row.due)
+        lag.set({ receiver: row.receiver }, row.oldestSeconds)
+      }
+      this.set(Date.now() / 1000)
+    },
+  })
+}
