@@ -1,5 +1,5 @@
 import type { OutgoingMessage } from '@tagloom/contracts'
-import { and, asc, inArray, lt, sql } from 'drizzle-orm'
+import { and, asc, eq, inArray, lt, sql } from 'drizzle-orm'
 import type { Database, Executor, Transaction } from './database.ts'
 import { inbox, outbox } from './schema/jobs.ts'
 
@@ -13,6 +13,15 @@ export async function claimInbox(tx: Transaction, consumer: string, messageId: s
     .values({ consumer, messageId })
     .onConflictDoNothing()
     .returning({ id: inbox.messageId })
+  return rows.length === 1
+}
+
+/** Whether an earlier delivery committed already. Only a hint before work begins: claimInbox decides. */
+export async function isInInbox(db: Executor, consumer: string, messageId: string): Promise<boolean> {
+  const rows = await db.orm
+    .select({ id: inbox.messageId })
+    .from(inbox)
+    .where(and(eq(inbox.consumer, consumer), eq(inbox.messageId, messageId)))
   return rows.length === 1
 }
 

@@ -1,1 +1,12 @@
-export {}
+export { Counter, Gauge, Histogram, type Registry } from '@prometheus-io/client'
+export { JobCancelled } from './cancellations.ts'
+export { type Consumer, type ConsumerOptions, consumeEvents, type HandlerDeps, on } from './consume-events.ts'
+export { failJobOf } from './fail-job.ts'
+export { type HandleOnceDeps, handleOnce, type Save } from './handle-once.ts'
+export { JobMetrics } from './job-metrics.ts'
+export type { Log } from './log.ts'
+export type { Owe, Relay } from './relay.ts'
+export { answerParent, runInWorker, WorkerFailed, type WorkerOptions } from './run-in-worker.ts'
+export { type ConfigOf, runService, type ServiceDefinition } from './run-service.ts'
+export type { ServiceDeps } from './service-deps.ts'
+export { childTraceparent, traceIdOf } from './tracing.ts'

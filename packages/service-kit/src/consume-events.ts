@@ -1,0 +1,130 @@
+import type { ConsumeOptions, Consumption, Message } from '@tagloom/bus'
+import type { CommonEnvironment, EnvelopeContext, EventDeclaration } from '@tagloom/contracts'
+import { JobNotRunning } from '@tagloom/database'
+import type { FastifyInstance } from 'fastify'
+import { type Cancellations, followCancellations, JobCancelled } from './cancellations.ts'
+import { isDatabaseAway, untilDatabaseAnswers } from './database-away.ts'
+import { failJobOf } from './fail-job.ts'
+import type { Log } from './log.ts'
+import type { ServiceDeps } from './service-deps.ts'
+import { childTraceparent, traceIdOf } from './tracing.ts'
+
+/** What a handler works with. */
+export interface HandlerDeps<Config extends CommonEnvironment = CommonEnvironment> extends ServiceDeps<Config> {
+  /** Carries wiki_id, job_id, request_id and trace_id of the message */
+  readonly log: Log
+  /** For the messages that the handler emits: source, trace and request of the one in hand */
+  readonly context: EnvelopeContext
+  /** Name for the inbox */
+  readonly consumer: string
+}
+
+export interface ConsumerOptions {
+  /** Name shared by all replicas; without it `<service>-<event>` */
+  readonly durable?: string
+  /** Messages in hand at once; 1 without it */
+  readonly concurrency?: number
+  readonly ackWaitMs?: number
+  readonly maxDeliver?: number
+  readonly backoffMs?: readonly number[]
+  /** Whether a message that cannot be handled fails its job */
+  readonly failsJob: boolean
+}
+
+/** One consumer of a service, to be started with the others. */
+export type Consumer = (start: Start) => Promise<Consumption>
+interface Start {
+  readonly deps: ServiceDeps
+  readonly cancellations: Cancellations
+}
+
+/** Declares what a service does with an event, or with several of the same stream. */
+export function on<E extends EventDeclaration>(
+  declared: E | readonly E[],
+  options: ConsumerOptions,
+  handle: (message: Message<E>, deps: HandlerDeps) => Promise<void>,
+): Consumer {
+  const list = [declared].flat() as E[]
+  return ({ deps, cancellations }) => {
+    const durable = options.durable ?? `${deps.name}-${list.map((event) => event.name.replaceAll('.', '-')).join('-')}`
+    const { failsJob, ...settings } = options
+    const consume: ConsumeOptions<E> = {
+      concurrency: 1,
+      ...settings,
+      events: list,
+      durable,
+      onDead: async (message, reason) => {
+        const ids = idsOf(message?.data)
+        if (failsJob && ids.job_id) await failJobOf(deps, message as Message, 'message_dead', reason)
+      },
+    }
+    return deps.bus.consume(consume, (message) => deliver(deps, cancellations, durable, message, handle))
+  }
+}
+
+/**
+ * Runs the consumers as part of the app: they begin when it is ready and end before it closes, finishing or handing back what is in hand.
+ * @param graceMs most time for finishing
+ */
+export function consumeEvents(
+  app: FastifyInstance,
+  deps: ServiceDeps,
+  consumers: readonly Consumer[],
+  graceMs = 5_000,
+): void {
+  let running: Consumption[] = []
+  let cancellations: Cancellations | undefined
+  app.addHook('onReady', async () => {
+    cancellations = followCancellations(deps.bus)
+    const start = { deps, cancellations }
+    running = await Promise.all(consumers.map((consumer) => consumer(start)))
+  })
+  app.addHook('preClose', async () => {
+    await Promise.all(running.map((consumption) => consumption.stop(graceMs)))
+    cancellations?.stop()
+  })
+}
+
+const databaseBackWithinMs = 600_000
+const mostOutages = 5
+
+/**
+ * One delivery. Dropped without a word: work of a job that was cancelled or has ended. Held, not failed: work that finds the database
+ * away; a delivery is not used up by an outage of up to ten minutes.
+ */
+async function deliver<E extends EventDeclaration>(
+  deps: ServiceDeps,
+  cancellations: Cancellations,
+  consumer: string,
+  message: Message<E>,
+  handle: (message: Message<E>, deps: HandlerDeps) => Promise<void>,
+): Promise<void> {
+  const ids = idsOf(message.data)
+  const traceparent = childTraceparent(message.traceparent)
+  const log = deps.log.child({ ...ids, request_id: message.requestId, trace_id: traceIdOf(traceparent) })
+  const context = { source: deps.name, traceparent, requestId: message.requestId }
+  const held = ids.job_id ? cancellations.hold(ids.job_id) : undefined
+  const signal = held ? AbortSignal.any([message.signal, held.signal]) : message.signal
+  try {
+    for (let outages = 0; ; outages++) {
+      try {
+        return await handle({ ...message, signal }, { ...deps, log, context, consumer })
+      } catch (error) {
+        if (error instanceof JobNotRunning || held?.signal.reason instanceof JobCancelled) {
+          log.pino.debug({ reason: (error as Error).message }, 'dropped the work of a job that does not run')
+          return
+        }
+        if (outages >= mostOutages || signal.aborted || !isDatabaseAway(error)) throw error
+        log.event('database_error', { operation: consumer, code: 'away', reason: (error as Error).message })
+        await untilDatabaseAnswers(deps.db, signal, databaseBackWithinMs)
+      }
+    }
+  } finally {
+    held?.done()
+  }
+}
+
+function idsOf(data: unknown): { wiki_id?: number; job_id?: string } {
+  const { wiki_id, job_id } = (data ?? {}) as { wiki_id?: number; job_id?: string }
+  return { ...(wiki_id === undefined ? {} : { wiki_id }), ...(job_id === undefined ? {} : { job_id }) }
+}

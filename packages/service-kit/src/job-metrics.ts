@@ -1,0 +1,107 @@
+import {
+  type CounterName,
+  type EnvelopeContext,
+  events,
+  type GaugeName,
+  type MetricSample,
+  type OutgoingMessage,
+  type ServiceName,
+  type Stage,
+  toMessage,
+  type ValuesName,
+} from '@tagloom/contracts'
+
+const mostValues = 10_000
+
+interface Started {
+  readonly stage: Stage
+  readonly batch: string
+  readonly startedAt: Date
+  readonly started: number
+}
+interface Ended {
+  readonly endedAt: Date
+  readonly seconds: number
+}
+
+/**
+ * What one batch of one stage measures, collected while it is worked on and sent as one `metrics.sampled`:
+ * startStage → increment, setGauge, observe … → endStage → toJSON. Keyed by (job, stage, batch), so a second delivery overwrites.
+ */
+export class JobMetrics {
+  readonly #of: { readonly wiki_id: number; readonly job_id: string; readonly service: ServiceName }
+  readonly #enabled: boolean
+  readonly #counters = new Map<string, number>()
+  readonly #gauges = new Map<string, number>()
+  readonly #values = new Map<string, number[]>()
+  readonly #details = new Map<string, unknown>()
+  #stage: Started | undefined
+  #ended: Ended | undefined
+
+  /** @param of.enabled ENABLE_METRICS: when false nothing is collected and nothing sent */
+  constructor(of: {
+    readonly wikiId: number
+    readonly jobId: string
+    readonly service: ServiceName
+    readonly enabled: boolean
+  }) {
+    this.#of = { wiki_id: of.wikiId, job_id: of.jobId, service: of.service }
+    this.#enabled = of.enabled
+  }
+
+  /** @param batch 'plan', a batch number, or the name of a step */
+  startStage(stage: Stage, batch: string | number): void {
+    this.#stage = { stage, batch: String(batch), startedAt: new Date(), started: performance.now() }
+    this.#ended = undefined
+  }
+
+  endStage(): void {
+    if (!this.#stage) throw new Error('endStage: no stage was started, expected startStage before it')
+    this.#ended = { endedAt: new Date(), seconds: (performance.now() - this.#stage.started) / 1000 }
+  }
+
+  increment(name: CounterName, by = 1): void {
+    if (this.#enabled) this.#counters.set(name, (this.#counters.get(name) ?? 0) + by)
+  }
+
+  setGauge(name: GaugeName, value: number): void {
+    if (this.#enabled) this.#gauges.set(name, value)
+  }
+
+  /** One observation of a measure that has means and percentiles; past 10,000 of a batch they are left out. */
+  observe(name: ValuesName, value: number): void {
+    if (!this.#enabled) return
+    const values = this.#values.get(name) ?? []
+    if (values.length < mostValues) values.push(value)
+    this.#values.set(name, values)
+  }
+
+  /** Anything else that the record keeps under this name, as JSON. */
+  setDetail(name: string, value: unknown): void {
+    if (this.#enabled) this.#details.set(name, value)
+  }
+
+  /** The sample; a stage that was not ended ends now. */
+  toJSON(): MetricSample {
+    if (!this.#ended) this.endStage()
+    const stage = this.#stage as Started
+    const ended = this.#ended as Ended
+    return {
+      ...this.#of,
+      stage: stage.stage,
+      batch: stage.batch,
+      started_at: stage.startedAt.toISOString(),
+      ended_at: ended.endedAt.toISOString(),
+      duration_seconds: ended.seconds,
+      counters: Object.fromEntries(this.#counters),
+      gauges: Object.fromEntries(this.#gauges),
+      ...(this.#values.size ? { values: Object.fromEntries(this.#values) } : {}),
+      ...(this.#details.size ? { details: Object.fromEntries(this.#details) } : {}),
+    }
+  }
+
+  /** The sample as what the transaction of the batch owes the bus; nothing where metrics are off. */
+  toMessages(context: EnvelopeContext): OutgoingMessage[] {
+    return this.#enabled ? [toMessage(events.metricsSampled, this.toJSON(), context)] : []
+  }
+}

@@ -1,0 +1,97 @@
+import type { LogContext, LogEventName, LogFields, LogLevel, ServiceName } from '@tagloom/contracts'
+import { logEvents } from '@tagloom/contracts'
+import { destination, type Logger, multistream, pino, stdTimeFunctions } from 'pino'
+import roll from 'pino-roll'
+import { readableLine } from './readable-line.ts'
+
+/** Writes the named events of the contracts, with their level; ids of job, wiki, request and trace come from the child that writes. */
+export interface Log {
+  event<Name extends LogEventName>(name: Name, fields: LogFields<Name>): void
+  /** A log whose lines carry these ids too; undefined ones are left out. */
+  child(context: { readonly [Id in keyof LogContext]?: LogContext[Id] | undefined }): Log
+  /** For Fastify and other libraries that want a logger of the usual kind */
+  readonly pino: Logger
+}
+
+export interface LogSettings {
+  readonly service: ServiceName
+  readonly level: LogLevel
+  readonly format: 'json' | 'readable'
+  /** Also written to this file, rotated daily and at 20 MB, eight files kept; '' for none */
+  readonly file?: string
+}
+
+/** Where lines go: each is a whole line of JSON with its line feed. */
+interface LineStream {
+  write(line: string): void
+}
+
+const words = {
+  trace: 'DEBUG',
+  debug: 'DEBUG',
+  info: 'INFO',
+  warn: 'WARNING',
+  error: 'ERROR',
+  fatal: 'CRITICAL',
+} as const satisfies Record<string, LogLevel>
+const methods = { DEBUG: 'debug', INFO: 'info', WARNING: 'warn', ERROR: 'error', CRITICAL: 'fatal' } as const
+
+const secretFields = [
+  'authorization',
+  'api_key',
+  'apikey',
+  'x-api-key',
+  'cookie',
+  'password',
+  'secret',
+  'token',
+  'key_hash',
+]
+const redact = {
+  paths: ['', '*.', '*.*.'].flatMap((above) => secretFields.map((field) => `${above}["${field}"]`.replace('.[', '['))),
+  censor: '[redacted]',
+}
+/** Credentials inside addresses: `postgres://user:password@host` */
+const credentials = /\b([a-z][a-z0-9+]*:\/\/[^\s:/@"]*):[^\s/@"]+@/g
+
+/** Opens the log of a process. `close` writes out what the file still waits for. */
+export async function openLog(settings: LogSettings): Promise<Log & { close(): Promise<void> }> {
+  const stdout = destination({ fd: 1, sync: true })
+  const colour = Boolean(process.stdout.isTTY)
+  const shown: LineStream =
+    settings.format === 'readable' ? { write: (line) => stdout.write(readableLine(line, colour)) } : stdout
+  const file = settings.file ? await openRolledFile(settings.file) : undefined
+  const log = createLog(settings, file ? [shown, file] : [shown])
+  return {
+    ...log,
+    close: () => (file ? new Promise<void>((resolve) => file.once('close', resolve).end()) : Promise.resolve()),
+  }
+}
+
+const openRolledFile = (file: string) =>
+  roll({ file, size: '20m', frequency: 'daily', mkdir: true, limit: { count: 7, removeOtherLogFiles: true } })
+
+/** A log on given streams. */
+export function createLog(settings: Pick<LogSettings, 'service' | 'level'>, streams: readonly LineStream[]): Log {
+  const root = pino(
+    {
+      level: methods[settings.level],
+      base: { service: settings.service },
+      timestamp: stdTimeFunctions.isoTime,
+      formatters: { level: (label) => ({ level: words[label as keyof typeof words] ?? label.toUpperCase() }) },
+      redact,
+      hooks: { streamWrite: (line) => line.replace(credentials, '$1:[redacted]@') },
+    },
+    multistream(streams.map((stream) => ({ level: 'trace' as const, stream }))),
+  )
+  return logOf(root)
+}
+
+function logOf(logger: Logger): Log {
+  return {
+    event: (name, fields) => logger[methods[logEvents[name].level]]({ event: name, ...fields }),
+    child: (context) =>
+      logOf(logger.child(Object.fromEntries(Object.entries(context).filter(([, id]) => id !== undefined)))),
+    pino: logger,
+  }
+}

@@ -1,0 +1,100 @@
+import underPressure from '@fastify/under-pressure'
+import type { Registry } from '@prometheus-io/client'
+import type { FastifyContextConfig, FastifyInstance, FastifyRequest, FastifySchema } from 'fastify'
+import fastifyMetrics from 'fastify-metrics'
+import fp from 'fastify-plugin'
+
+/** What must answer for the service to be ready: name → throws when it does not. */
+export type ReadinessChecks = Readonly<Record<string, () => Promise<void>>>
+
+export interface OperationsOptions {
+  readonly registry: Registry
+  readonly checks: ReadinessChecks
+}
+
+const checkTimeoutMs = 3_000
+/** Mean delay of the event loop over a second above which requests are refused for a while */
+const refuseAboveDelayMs = 1_000
+const own = new Set(['/livez', '/readyz', '/metrics'])
+const open = {
+  schema: { hide: true } as FastifySchema,
+  config: { rateLimit: false } as FastifyContextConfig,
+  logLevel: 'silent',
+} as const
+
+/**
+ * What operators need of every service: `/livez` (the process answers), `/readyz` (it can do its work: 200, or 503 with what is missing),
+ * `/metrics` (Prometheus), and 503 with Retry-After for other requests while the event loop is overloaded.
+ */
+export const operations = fp<OperationsOptions>(
+  async (app, { registry, checks }) => {
+    let stopping = false
+    app.addHook('preClose', async () => {
+      stopping = true
+    })
+    await app.register(underPressure, {
+      maxEventLoopDelay: refuseAboveDelayMs,
+      retryAfter: 1,
+      pressureHandler: (request, reply) => {
+        if (own.has(request.routeOptions.url ?? '')) return
+        reply.status(503).header('retry-after', 1)
+        throw Object.assign(new Error('the service is overloaded: try again in a second'), {
+          statusCode: 503,
+          code: 'FST_UNDER_PRESSURE',
+        })
+      },
+    })
+    await measureRequests(app, registry)
+    app.get('/livez', open, async () => ({ status: 'ok' }))
+    app.get('/readyz', open, async (_request: FastifyRequest, reply) => {
+      const answers = await runChecks(checks)
+      const ready = !stopping && Object.values(answers).every((answer) => answer === 'ok')
+      return reply
+        .status(ready ? 200 : 503)
+        .send({ status: stopping ? 'stopping' : ready ? 'ok' : 'not ready', checks: answers })
+    })
+    app.get('/metrics', open, async (_request, reply) =>
+      reply.header('content-type', registry.contentType).send(await registry.metrics()),
+    )
+  },
+  { name: 'tagloom-operations' },
+)
+
+async function measureRequests(app: FastifyInstance, registry: Registry): Promise<void> {
+  const registers = [registry]
+  await app.register(fastifyMetrics.default, {
+    endpoint: null,
+    defaultMetrics: { enabled: true, register: registry },
+    routeMetrics: {
+      enabled: { histogram: true, summary: false },
+      registeredRoutesOnly: false,
+      routeBlacklist: [...own],
+      overrides: {
+        histogram: { registers, buckets: [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30] },
+        summary: { registers },
+      },
+    },
+  })
+}
+
+async function runChecks(checks: ReadinessChecks): Promise<Record<string, string>> {
+  const answers = await Promise.all(
+    Object.entries(checks).map(async ([name, check]) => [name, await answerOf(check)] as const),
+  )
+  return Object.fromEntries(answers)
+}
+
+async function answerOf(check: () => Promise<void>): Promise<string> {
+  let timer: NodeJS.Timeout | undefined
+  const tooLong = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`no answer within ${checkTimeoutMs / 1000} s`)), checkTimeoutMs)
+  })
+  try {
+    await Promise.race([check(), tooLong])
+    return 'ok'
+  } catch (error) {
+    return (error as Error).message
+  } finally {
+    clearTimeout(timer)
+  }
+}
