@@ -44,6 +44,17 @@ export {
   revokeApiKey,
 } from './api-keys.ts'
 export { type ClusterRow, listClusters } from './cluster-reading.ts'
+export {
+  type ClusterToStore,
+  type JobVectors,
+  type MemberToStore,
+  readClusteringFigures,
+  readJobVectors,
+  readMembers,
+  readStoredClusters,
+  type StoredCluster,
+  storeClustering,
+} from './clusterings.ts'
 export { type CopyValue, copyRows } from './copy.ts'
 export { type Database, type DatabaseOptions, type Executor, openDatabase, type Transaction } from './database.ts'
 export {
