@@ -13,28 +13,34 @@ export interface PageMirror {
   keep(pageIds: readonly number[]): Promise<void>
   /** Deletes every page of the wiki that was not kept. @returns how many */
   deleteOthers(): Promise<number>
-  close(): void
+  close(): Promise<void>
 }
 
 /** @returns undefined when another mirror of this wiki is open */
 export async function openPageMirror(db: Database, wikiId: number): Promise<PageMirror | undefined> {
   const client = await db.pool.connect()
   // A connection that breaks while idle tells it here; the next query rejects.
-  client.on('error', () => {})
-  // The connection is destroyed rather than reused: its lock and its table go with it.
-  const close = () => client.release(true)
+  const ignore = () => {}
+  client.on('error', ignore)
+  // Unlocked first, since the server notices the end of a connection only a moment later. The connection is then destroyed rather than
+  // reused: its table goes with it.
+  const close = async () => {
+    await client.query('select pg_advisory_unlock($1, $2)', [mirrorLockClass, wikiId]).catch(() => {})
+    client.release(true)
+  }
   try {
     const { rows } = await client.query<{ free: boolean }>('select pg_try_advisory_lock($1, $2) as free', [
       mirrorLockClass,
       wikiId,
     ])
     if (!rows[0]?.free) {
-      close()
+      client.off('error', ignore)
+      client.release()
       return undefined
     }
     await client.query('create temporary table kept_pages (page_id bigint primary key)')
   } catch (error) {
-    close()
+    client.release(true)
     throw error
   }
   return {

@@ -1,7 +1,7 @@
 import { Validator } from '@seriousme/openapi-schema-validator'
 import { problemCodes } from '@tagloom/contracts'
 import { type Database, openDatabase } from '@tagloom/database'
-import { createTestWiki, openTestDatabase } from '@tagloom/database/testing'
+import { createTestWiki } from '@tagloom/database/testing'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { openTestGateway, type TestGateway } from './testing.ts'
 
@@ -9,14 +9,11 @@ let db: Database
 let gateway: TestGateway
 let admin: string
 beforeAll(async () => {
-  db = await openTestDatabase()
-  gateway = await openTestGateway(db)
+  gateway = await openTestGateway()
+  db = gateway.deps.db
   admin = await gateway.key(['admin'])
 })
-afterAll(async () => {
-  await gateway.app.close()
-  await db.close()
-})
+afterAll(() => gateway.close())
 
 interface Operation {
   readonly method: 'GET' | 'POST' | 'DELETE'
@@ -143,46 +140,42 @@ describe('a problem', () => {
   })
 
   it('says when to come again after too many requests', async () => {
-    const limited = await openTestGateway(db, { rateLimitPerMinute: 2 })
-    const ask = () => limited.call(admin, 'GET', '/api/wikis')
+    const limited = await openTestGateway({ RATE_LIMIT_PER_MINUTE: '2', TAGLOOM_API_KEY: 'of-the-environment' })
+    const ask = () => limited.call('of-the-environment', 'GET', '/api/wikis')
     expect([(await ask()).status, (await ask()).status]).toEqual([200, 200])
     expect(await ask()).toMatchObject({
       status: 429,
       body: { code: 'rate_limited' },
       headers: { 'retry-after': expect.anything() },
     })
-    await limited.app.close()
+    expect(limited.deps.log.of('request_refused')).toMatchObject([{ status: 429, code: 'rate_limited' }])
+    await limited.close()
   })
 
   it('is 503 when the database is away, and tells nothing of it', async () => {
+    const cut = await openTestGateway()
+    await cut.app.ready()
     const away = openDatabase({ url: 'postgres://nobody:secret@127.0.0.1:1/none' })
-    const cut = await openTestGateway(away)
+    cut.deps.db.orm.select = away.orm.select.bind(away.orm) as never
     const { status, body, headers } = await cut.call('tl_any', 'GET', '/api/wikis')
     expect([status, body.code, headers['retry-after']]).toEqual([503, 'unavailable', '5'])
     expect(JSON.stringify(body)).not.toMatch(/ECONNREFUSED|127\.0\.0\.1|secret/)
-    expect(cut.logged).toMatchObject([{ name: 'request_failed', fields: { status: 503, code: 'unavailable' } }])
-    await cut.app.close()
+    expect(cut.deps.log.of('request_failed')).toMatchObject([{ status: 503, code: 'unavailable' }])
+    await cut.close()
     await away.close()
   })
 
   it('of ours is 500 without its reason, which the log has', async () => {
-    const broken = {
-      ...db,
-      orm: new Proxy(
-        {},
-        {
-          get: () => {
-            throw new Error('inner secret')
-          },
-        },
-      ),
-    } as unknown as Database
-    const cut = await openTestGateway(broken)
+    const cut = await openTestGateway()
+    await cut.app.ready()
+    cut.deps.db.orm.select = () => {
+      throw new Error('inner secret')
+    }
     const { status, body } = await cut.call('tl_any', 'GET', '/api/wikis')
     expect([status, body.code]).toEqual([500, 'internal_error'])
     expect(JSON.stringify(body)).not.toContain('secret')
-    expect(cut.logged).toMatchObject([{ name: 'request_failed', fields: { reason: 'inner secret' } }])
-    await cut.app.close()
+    expect(cut.deps.log.of('request_failed')).toMatchObject([{ reason: 'inner secret' }])
+    await cut.close()
   })
 })
 
@@ -191,16 +184,20 @@ describe('a request', () => {
     const traceparent = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01'
     const given = await gateway.call(admin, 'GET', '/api/wikis', undefined, { 'x-request-id': 'mine-1', traceparent })
     expect(given.headers['x-request-id']).toBe('mine-1')
-    expect(gateway.logged.at(-1)).toMatchObject({
-      name: 'request_completed',
-      fields: { request_id: 'mine-1', trace_id: '0af7651916cd43dd8448eb211c80319c', route: '/api/wikis', status: 200 },
+    const trace_id = '0af7651916cd43dd8448eb211c80319c'
+    const { log } = gateway.deps
+    expect(log.of('request_completed').at(-1)).toMatchObject({
+      request_id: 'mine-1',
+      trace_id,
+      route: '/api/wikis',
+      status: 200,
     })
     const unfit = await gateway.call(admin, 'GET', '/api/wikis', undefined, {
       'x-request-id': 'two words',
       traceparent: 'x',
     })
     expect(unfit.headers['x-request-id']).toMatch(/^[0-9a-f-]{36}$/)
-    expect(gateway.logged.at(-1)?.fields.trace_id).toMatch(/^[0-9a-f]{32}$/)
+    expect(log.of('request_completed').at(-1)?.trace_id).toMatch(/^[0-9a-f]{32}$/)
   })
 
   it('is answered with the headers of helmet', async () => {

@@ -2,31 +2,28 @@ import helmet from '@fastify/helmet'
 import rateLimit from '@fastify/rate-limit'
 import { fastifySSE } from '@fastify/sse'
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
-import type { Bus } from '@tagloom/bus'
-import type { Database } from '@tagloom/database'
+import { events } from '@tagloom/contracts'
+import { ensureApiKey } from '@tagloom/database'
+import { consumeEvents, on, type ServiceDeps } from '@tagloom/service-kit'
 import Fastify, { type FastifyInstance } from 'fastify'
+import { hashApiKey } from './auth/api-key.ts'
 import { authenticate } from './auth/authenticate.ts'
-import type { KnownKeys } from './auth/known-keys.ts'
-import type { Commit } from './commit.ts'
+import { KnownKeys } from './auth/known-keys.ts'
+import type { Config } from './config.ts'
 import { serveOpenApi } from './http/openapi.ts'
 import { handleError, ProblemError } from './http/problem.ts'
 import { carryContext, requestIdOf } from './http/request-context.ts'
-import { type EventLog, logRequests } from './http/request-log.ts'
+import { logRequests } from './http/request-log.ts'
 import { compileValidator } from './http/validation.ts'
+import { handleJobEnded } from './job-ended/handle.ts'
+import { createMetrics, type GatewayMetrics } from './metrics.ts'
 import { routes } from './routes/index.ts'
+import { watchJobs } from './watchdog/watch-jobs.ts'
 
-export interface GatewayDeps {
-  readonly db: Database
-  readonly bus: Pick<Bus, 'follow'>
-  readonly commit: Commit
+/** What the routes work with. */
+export interface GatewayDeps extends ServiceDeps<Config> {
   readonly keys: KnownKeys
-  readonly log: EventLog
-  readonly version: string
-  readonly batchInsertSize: number
-  /** Requests a minute from one address; 0 for no limit */
-  readonly rateLimitPerMinute: number
-  /** Addresses of proxies whose x-forwarded-for is believed */
-  readonly trustProxy: string
+  readonly metrics: GatewayMetrics
 }
 
 const bodyLimitBytes = 1024 * 1024
@@ -35,16 +32,30 @@ const idleSocketMs = 150_000
 const handlerTimeoutMs = 30_000
 const heartbeatMs = 15_000
 
-/** The gateway's HTTP side, not listening. */
-export async function buildApp(deps: GatewayDeps): Promise<FastifyInstance> {
+/** The gateway, not listening. From ready to closing it starts queued jobs and watches the running ones. */
+export async function buildApp(service: ServiceDeps<Config>): Promise<FastifyInstance> {
+  const deps: GatewayDeps = { ...service, keys: new KnownKeys(service.db), metrics: createMetrics(service.registry) }
+  const app = createHttp(deps)
+  await app.register(helmet)
+  if (deps.config.RATE_LIMIT_PER_MINUTE > 0) await limitRate(app, deps.config.RATE_LIMIT_PER_MINUTE)
+  authenticate(app, deps.keys)
+  await app.register(fastifySSE, { heartbeatInterval: heartbeatMs })
+  await serveOpenApi(app)
+  for (const plugin of Object.values(routes)) await app.register(plugin(deps))
+  app.addHook('onReady', () => ensureOwnKey(deps))
+  consumeEvents(app, deps, [on([events.jobCompleted, events.jobFailed], { failsJob: false }, handleJobEnded)])
+  watchJobs(app, deps)
+  return app
+}
+
+function createHttp(deps: GatewayDeps): FastifyInstance {
   const app = Fastify({
-    loggerInstance: undefined,
     genReqId: requestIdOf,
     bodyLimit: bodyLimitBytes,
     connectionTimeout: idleSocketMs,
     handlerTimeout: handlerTimeoutMs,
     forceCloseConnections: 'idle',
-    trustProxy: deps.trustProxy || false,
+    trustProxy: deps.config.TRUST_PROXY || false,
     // A page id may be a path, every byte of it percent-encoded.
     routerOptions: { maxParamLength: 6_000, ignoreTrailingSlash: true },
     frameworkErrors: handleError,
@@ -57,12 +68,6 @@ export async function buildApp(deps: GatewayDeps): Promise<FastifyInstance> {
   app.decorateReply('problem', undefined)
   carryContext(app)
   logRequests(app, deps.log)
-  await app.register(helmet)
-  if (deps.rateLimitPerMinute > 0) await limitRate(app, deps.rateLimitPerMinute)
-  authenticate(app, deps.keys)
-  await app.register(fastifySSE, { heartbeatInterval: heartbeatMs })
-  await serveOpenApi(app, deps.version)
-  for (const plugin of Object.values(routes)) await app.register(plugin(deps))
   return app
 }
 
@@ -73,3 +78,8 @@ const limitRate = (app: FastifyInstance, perMinute: number) =>
     errorResponseBuilder: (_request, { ttl, max }) =>
       new ProblemError('rate_limited', `${max} requests a minute are allowed; wait ${Math.ceil(ttl / 1000)} s`),
   })
+
+/** The key of the environment works from the first request on. */
+async function ensureOwnKey({ config, db }: GatewayDeps): Promise<void> {
+  if (config.TAGLOOM_API_KEY) await ensureApiKey(db, 'TAGLOOM_API_KEY', hashApiKey(config.TAGLOOM_API_KEY))
+}

@@ -1,18 +1,17 @@
-import type { Bus, Followed } from '@tagloom/bus'
-import type { LogEventName, Scope } from '@tagloom/contracts'
-import { createApiKey, type Database } from '@tagloom/database'
+import type { OutgoingMessage, Scope } from '@tagloom/contracts'
+import { createApiKey } from '@tagloom/database'
+import type { Relay } from '@tagloom/service-kit'
+import { openTestDeps, type TestDeps } from '@tagloom/service-kit/testing'
 import type { FastifyInstance, InjectOptions } from 'fastify'
-import { buildApp, type GatewayDeps } from './app.ts'
+import { buildApp } from './app.ts'
 import { hashApiKey, newApiKey } from './auth/api-key.ts'
-import { KnownKeys } from './auth/known-keys.ts'
-import { committer } from './commit.ts'
+import { environment } from './config.ts'
 
 export interface TestGateway {
   readonly app: FastifyInstance
-  readonly deps: GatewayDeps
-  readonly logged: { name: LogEventName; fields: Record<string, unknown> }[]
-  /** Messages that went out */
-  readonly published: { subject: string; messageId: string; body: string }[]
+  readonly deps: TestDeps<typeof environment>
+  /** Messages that were owed to the bus */
+  readonly owed: OutgoingMessage[]
   /** A key with these scopes, for these wikis */
   key(scopes: Scope[], wikiIds?: number[]): Promise<string>
   /** A request by a key; the answer's JSON where it has one */
@@ -24,43 +23,33 @@ export interface TestGateway {
     headers?: Record<string, string>,
     // biome-ignore lint/suspicious/noExplicitAny: tests look into answers of any shape
   ): Promise<{ status: number; body: any; headers: Record<string, any> }>
+  close(): Promise<void>
 }
 
-/** A gateway before a real database. Without a bus its messages are kept in `published` and its streams stay silent. */
-export async function openTestGateway(
-  db: Database,
-  more: Partial<GatewayDeps> & { readonly bus?: Pick<Bus, 'publish' | 'follow'> } = {},
-): Promise<TestGateway> {
-  const logged: TestGateway['logged'] = []
-  const published: TestGateway['published'] = []
-  const bus: Pick<Bus, 'publish' | 'follow'> = {
-    publish: async (message) => {
-      published.push(message)
-      await more.bus?.publish(message)
-    },
-    follow: more.bus?.follow ?? silence,
+/** A gateway before a database and streams of the test file's own; its watchdog sleeps unless the variables say otherwise. */
+export async function openTestGateway(variables: Record<string, string> = {}): Promise<TestGateway> {
+  const quiet = { RATE_LIMIT_PER_MINUTE: '0', WATCHDOG_INTERVAL_SECONDS: '3600' }
+  const opened = await openTestDeps('gateway', environment, { ...quiet, ...variables })
+  const owed: OutgoingMessage[] = []
+  const relay: Relay = {
+    ...opened.relay,
+    commit: (work) =>
+      opened.relay.commit((tx, owe) =>
+        work(tx, (...messages) => {
+          owed.push(...messages)
+          owe(...messages)
+        }),
+      ),
   }
-  const deps: GatewayDeps = {
-    db,
-    commit: committer(db, bus, () => {}),
-    keys: new KnownKeys(db),
-    log: { event: (name, fields) => void logged.push({ name, fields }) },
-    version: '0.0.0',
-    batchInsertSize: 100,
-    rateLimitPerMinute: 0,
-    trustProxy: '',
-    ...more,
-    bus,
-  }
+  const deps = { ...opened, relay }
   const app = await buildApp(deps)
   return {
     app,
     deps,
-    logged,
-    published,
+    owed,
     async key(scopes, wikiIds) {
       const key = newApiKey()
-      await createApiKey(db, { name: `key ${scopes}`, hash: hashApiKey(key), scopes, wikiIds: wikiIds ?? null })
+      await createApiKey(opened.db, { name: `key ${scopes}`, hash: hashApiKey(key), scopes, wikiIds: wikiIds ?? null })
       return key
     },
     async call(key, method, url, body, headers) {
@@ -70,9 +59,9 @@ export async function openTestGateway(
       const json = /json/.test(String(answer.headers['content-type'] ?? ''))
       return { status: answer.statusCode, headers: answer.headers, body: json ? answer.json() : answer.body }
     },
+    async close() {
+      await app.close()
+      await opened.close()
+    },
   }
-}
-
-async function* silence({ signal }: { signal: AbortSignal }): AsyncGenerator<Followed> {
-  await new Promise((resolve) => signal.addEventListener('abort', resolve))
 }

@@ -8,14 +8,22 @@ const description = `Reads a wiki, finds its topics, tags its pages, and proves 
 Every error is an RFC 9457 problem with a stable \`code\`. Lists are read by \`limit\` and \`cursor\`. Every answer carries
 \`x-request-id\`; send your own to find a request in the logs. \`traceparent\` (W3C) is taken and passed on.`
 
+/** Of the API as it is described; a change that breaks clients makes it 2 */
+const apiVersion = '1.0.0'
+
 const security: Record<string, readonly string[]>[] = [{ bearer: [] }, { apiKey: [] }]
 
 /** OpenAPI 3.1 at /docs/json (and .yaml), a page to read and try it at /docs. */
-export async function serveOpenApi(app: FastifyInstance, version: string): Promise<void> {
+export async function serveOpenApi(app: FastifyInstance): Promise<void> {
   await app.register(swagger, {
     openapi: {
       openapi: '3.1.0',
-      info: { title: 'Tagloom', version, description, license: { name: 'Apache-2.0', identifier: 'Apache-2.0' } },
+      info: {
+        title: 'Tagloom',
+        version: apiVersion,
+        description,
+        license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
+      },
       servers: [{ url: '/' }],
       components: {
         securitySchemes: {

@@ -17,7 +17,7 @@ export class ProblemError extends Error {
 declare module 'fastify' {
   interface FastifyReply {
     /** Why the request failed, for the log */
-    problem: { readonly code: ProblemCode; readonly reason: string } | undefined
+    problem: { readonly code: ProblemCode; readonly reason: string; readonly error: Error } | undefined
   }
 }
 
@@ -112,7 +112,7 @@ function sendProblem(request: FastifyRequest, reply: FastifyReply, answer: Answe
 
 export function handleError(error: FastifyError | ProblemError, request: FastifyRequest, reply: FastifyReply): void {
   const answer = toAnswer(error)
-  reply.problem = { code: answer.code, reason: reasonOf(error) }
+  reply.problem = { code: answer.code, reason: reasonOf(error), error }
   sendProblem(request, reply, answer)
 }
 

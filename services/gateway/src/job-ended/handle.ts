@@ -1,6 +1,6 @@
 import type { Message } from '@tagloom/bus'
 import type { events } from '@tagloom/contracts'
-import type { Commit } from '../commit.ts'
+import type { HandlerDeps } from '@tagloom/service-kit'
 import { beginNextJob } from '../job-life/begin.ts'
 
 /**
@@ -9,7 +9,7 @@ import { beginNextJob } from '../job-life/begin.ts'
  */
 export async function handleJobEnded(
   message: Message<typeof events.jobCompleted | typeof events.jobFailed>,
-  deps: { readonly commit: Commit },
+  { relay }: HandlerDeps,
 ): Promise<void> {
-  await deps.commit((tx, owe) => beginNextJob(tx, owe, message.data.wiki_id))
+  await relay.commit((tx, owe) => beginNextJob(tx, owe, message.data.wiki_id))
 }

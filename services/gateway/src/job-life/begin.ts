@@ -1,5 +1,5 @@
 import { startNextJob, type Transaction } from '@tagloom/database'
-import type { Owe } from '../commit.ts'
+import type { Owe } from '@tagloom/service-kit'
 import { readOwed } from './owed.ts'
 
 /**

@@ -50,7 +50,7 @@ export const decisionRoutes: Routes = (deps) => async (app) => {
     async (request, reply) => {
       const { params, body, caller } = request
       const wiki = await findWiki(db, params.wiki_id)
-      const row = await deps.commit(async (tx, owe) => {
+      const row = await deps.relay.commit(async (tx, owe) => {
         const id = await decide(tx, wiki, caller, body)
         owe(vocabularyChanged(request, wiki.id, `decision.${id}`, body.kind))
         const [made] = await listDecisions(tx, { wikiId: wiki.id, limit: 1, id })
@@ -97,7 +97,7 @@ export const decisionRoutes: Routes = (deps) => async (app) => {
     async (request, reply) => {
       const { wiki_id, decision_id } = request.params
       await findWiki(db, wiki_id)
-      await deps.commit(async (tx, owe) => {
+      await deps.relay.commit(async (tx, owe) => {
         if (!(await revokeDecision(tx, wiki_id, decision_id)))
           throw new ProblemError('decision_not_found', `Wiki ${wiki_id} has no decision ${decision_id}`)
         owe(vocabularyChanged(request, wiki_id, `decision.${decision_id}.revoked`, 'revoked'))

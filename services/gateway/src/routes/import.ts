@@ -3,6 +3,7 @@ import { ImportQuery, ImportReport, PageInput, WikiParams } from '@tagloom/contr
 import { openPageMirror, type PageMirror, storePages } from '@tagloom/database'
 import Type from 'typebox'
 import { ProblemError } from '../http/problem.ts'
+import { logOf } from '../http/request-log.ts'
 import { compileValidator } from '../http/validation.ts'
 import { importPages } from '../pages-import/import-pages.ts'
 import { maxLineBytes, type ReadPage, readPage } from '../pages-import/read-page.ts'
@@ -21,7 +22,7 @@ const aDayMs = 24 * 3600 * 1000
 const maxMirrors = 2
 
 export const importRoutes: Routes = (deps) => async (app) => {
-  const { db, batchInsertSize } = deps
+  const { db } = deps
   let mirrors = 0
   // The body goes to the handler as it comes, whatever its length: nothing here may gather it.
   app.removeAllContentTypeParsers()
@@ -55,10 +56,11 @@ export const importRoutes: Routes = (deps) => async (app) => {
       const wiki = await findWiki(db, request.params.wiki_id)
       if (request.headers['content-encoding'])
         throw new ProblemError('unsupported_media_type', 'Send the pages without content-encoding')
+      const began = performance.now()
       const mirror = request.query.replace ? await mirrorOf(wiki.id) : undefined
       try {
         const { report, tagsChanged } = await importPages(readPages(request.raw, request.headers['content-type']), {
-          batchSize: batchInsertSize,
+          batchSize: deps.config.BATCH_INSERT_SIZE,
           async store(pages) {
             const stored = await storePages(db, wiki.id, pages)
             await mirror?.keep(stored.pageIds)
@@ -66,17 +68,33 @@ export const importRoutes: Routes = (deps) => async (app) => {
           },
           ...(mirror && { deleteOthers: () => mirror.deleteOthers() }),
         })
+        count(report)
+        const { created, updated, unchanged, rejected } = report
+        const duration_ms = Math.round(performance.now() - began)
+        logOf(deps.log, request).event('pages_imported', {
+          wiki_id: wiki.id,
+          created,
+          updated,
+          unchanged,
+          rejected,
+          duration_ms,
+        })
         if (tagsChanged)
-          await deps.commit(async (_tx, owe) => owe(vocabularyChanged(request, wiki.id, request.id, 'import')))
+          await deps.relay.commit(async (_tx, owe) => owe(vocabularyChanged(request, wiki.id, request.id, 'import')))
         return report
       } finally {
         if (mirror) {
           mirrors--
-          mirror.close()
+          await mirror.close()
         }
       }
     },
   )
+
+  function count(report: ImportReport): void {
+    for (const outcome of ['created', 'updated', 'unchanged', 'deleted', 'rejected'] as const)
+      deps.metrics.pages.inc({ outcome }, report[outcome])
+  }
 
   async function mirrorOf(wikiId: number): Promise<PageMirror> {
     if (mirrors >= maxMirrors)

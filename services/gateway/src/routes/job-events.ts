@@ -43,19 +43,22 @@ Resume with Last-Event-ID. Comments keep the connection open.`,
         throw new ProblemError('unavailable', `${maxStreams} event streams are open already`, { retryAfterSeconds: 10 })
       const stream = new AbortController()
       open.add(stream)
-      reply.sse.onClose(() => {
-        stream.abort()
-        open.delete(stream)
-      })
+      deps.metrics.streams.set(open.size)
+      reply.sse.onClose(() => end(stream))
       const last = request.headers['last-event-id']
       try {
         await reply.sse.send(followJob(deps, job, last === undefined ? undefined : Number(last), stream.signal))
       } finally {
-        stream.abort()
-        open.delete(stream)
+        end(stream)
       }
     },
   )
+
+  function end(stream: AbortController): void {
+    stream.abort()
+    open.delete(stream)
+    deps.metrics.streams.set(open.size)
+  }
 }
 
 function refuseOtherForm(accept = '*/*'): void {

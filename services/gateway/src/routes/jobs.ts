@@ -25,6 +25,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import { refuseOtherWiki } from '../auth/authenticate.ts'
 import { decodeCursor, toList } from '../http/cursor.ts'
 import { ProblemError } from '../http/problem.ts'
+import { logOf } from '../http/request-log.ts'
 import { beginNextJob } from '../job-life/begin.ts'
 import { toJob } from '../job-progressed/to-job.ts'
 import { findJob, findWiki } from './find.ts'
@@ -33,7 +34,7 @@ import type { Routes } from './index.ts'
 const tags = ['Jobs']
 
 export const jobRoutes: Routes = (deps) => async (app) => {
-  const { db, commit } = deps
+  const { db, relay, metrics } = deps
 
   app.post(
     '/api/wikis/:wiki_id/jobs',
@@ -59,7 +60,7 @@ export const jobRoutes: Routes = (deps) => async (app) => {
       const options = request.body ?? {}
       const idempotencyKey = request.headers['idempotency-key']
       const requestHash = hashOptions(options)
-      const job = await commit(async (tx, owe) => {
+      const job = await relay.commit(async (tx, owe) => {
         const { id: requestId, traceparent, caller } = request
         const asked = {
           wikiId: wiki.id,
@@ -74,7 +75,11 @@ export const jobRoutes: Routes = (deps) => async (app) => {
         if (made) await beginNextJob(tx, owe, wiki.id)
         return made
       })
-      return answer(reply, job?.id ?? (await repeated(wiki.id, idempotencyKey!, requestHash)))
+      if (!job) return answer(reply, await repeated(wiki.id, idempotencyKey!, requestHash))
+      metrics.jobs.inc({ event: 'requested' })
+      const of = { wiki_id: wiki.id, job_id: job.id, pages: wiki.pageCount, requested_by: request.caller.name }
+      logOf(deps.log, request).event('job_requested', of)
+      return answer(reply, job.id)
     },
   )
 
@@ -139,7 +144,7 @@ export const jobRoutes: Routes = (deps) => async (app) => {
     async (request, reply) => {
       const job = await findJob(db, request.caller, request.params.job_id)
       const reason = request.body?.reason ?? `cancelled by ${request.caller.name}`
-      await commit(async (tx, owe) => {
+      await relay.commit(async (tx, owe) => {
         const cancelled = await cancelJob(tx, job.id, reason)
         if (!cancelled) throw conflict(job, 'cancelled', 'queued or running')
         owe(
@@ -152,6 +157,8 @@ export const jobRoutes: Routes = (deps) => async (app) => {
         )
         await beginNextJob(tx, owe, job.wikiId)
       })
+      metrics.jobs.inc({ event: 'cancelled' })
+      logOf(deps.log, request).event('job_cancelled', { wiki_id: job.wikiId, job_id: job.id, reason })
       return answer(reply, job.id)
     },
   )
@@ -170,10 +177,13 @@ export const jobRoutes: Routes = (deps) => async (app) => {
     },
     async (request, reply) => {
       const job = await findJob(db, request.caller, request.params.job_id)
-      await commit(async (tx, owe) => {
+      await relay.commit(async (tx, owe) => {
         if (!(await requeueJob(tx, job.id))) throw conflict(job, 'retried', 'failed or cancelled')
         await beginNextJob(tx, owe, job.wikiId)
       })
+      metrics.jobs.inc({ event: 'retried' })
+      const of = { wiki_id: job.wikiId, job_id: job.id, attempt: job.attempt + 1 }
+      logOf(deps.log, request).event('job_retried', of)
       return answer(reply, job.id)
     },
   )

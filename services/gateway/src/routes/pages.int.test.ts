@@ -5,7 +5,7 @@ import { pipeline } from 'node:stream/promises'
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import type { Database } from '@tagloom/database'
-import { createTestWiki, openTestDatabase } from '@tagloom/database/testing'
+import { createTestWiki } from '@tagloom/database/testing'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { openTestGateway, type TestGateway } from '../testing.ts'
 
@@ -14,14 +14,11 @@ let gateway: TestGateway
 let key: string
 let wiki: number
 beforeAll(async () => {
-  db = await openTestDatabase()
-  gateway = await openTestGateway(db)
+  gateway = await openTestGateway()
+  db = gateway.deps.db
   key = await gateway.key(['write'])
 })
-afterAll(async () => {
-  await gateway.app.close()
-  await db.close()
-})
+afterAll(() => gateway.close())
 beforeEach(async () => {
   wiki = await createTestWiki(db)
 })
@@ -126,11 +123,11 @@ describe('an import', () => {
   })
 
   it('tells the workers when tags came with it', async () => {
-    gateway.published.length = 0
+    gateway.owed.length = 0
     await send(ndjson(page('a')))
-    expect(gateway.published).toEqual([])
+    expect(gateway.owed).toEqual([])
     await send(ndjson(page('a', { tags: ['Gold'] })))
-    expect(gateway.published.map((message) => message.subject)).toEqual([`tagloom.v1.${wiki}.vocabulary.changed`])
+    expect(gateway.owed.map((message) => message.subject)).toEqual([`tagloom.v1.${wiki}.vocabulary.changed`])
   })
 
   it('of 200 MB takes little memory and keeps answering others', { timeout: 120_000 }, async () => {
@@ -224,13 +221,13 @@ describe('a decision', () => {
 
   it('is made, listed, and taken back', async () => {
     await send(ndjson(page('a')))
-    gateway.published.length = 0
+    gateway.owed.length = 0
     const made = await decide({ kind: 'added', page_id: 'a', tag: 'Mine' })
     expect(made).toMatchObject({
       status: 201,
       body: { kind: 'added', page_id: 'a', tag: 'Mine', decided_by: 'key write' },
     })
-    expect(gateway.published).toHaveLength(1)
+    expect(gateway.owed).toHaveLength(1)
     expect(await labels('a')).toEqual(['Mine'])
     expect((await get('/decisions')).body.items).toEqual([made.body])
     expect((await gateway.call(key, 'DELETE', made.headers.location)).status).toBe(204)
