@@ -7,10 +7,16 @@ import { readNatsInfo } from './nats-info.ts'
 import { answersQuery } from './reach.ts'
 import { answersPing } from './redis.ts'
 
+const LABEL = 'tagloom.test-server'
+
 interface ContainerKind {
   image: string
   port: number
+  /** What else the image exposes: Podman waits for a binding of each. */
+  otherPorts: number[]
   command: string[]
+  /** Its log says this when it is nearly there. The default way to wait needs a shell in the image. */
+  readyLine: RegExp
   environment: Record<string, string>
   url(hostPort: number): string
   isServing(hostPort: number): Promise<boolean>
@@ -19,10 +25,11 @@ interface ContainerKind {
 /** The official images, as containers that can be stopped, killed and wiped like the embedded servers. */
 export async function containerServer(kind: 'postgres' | 'nats' | 'redis'): Promise<ManagedServer> {
   // Loaded here: the embedded way must not pay for a Docker client.
-  const { GenericContainer, getContainerRuntimeClient } = await import('testcontainers')
+  const { GenericContainer, getContainerRuntimeClient, Wait } = await import('testcontainers')
   const wanted = KINDS[kind]()
   // A port of our own choice: one that the engine picks would change with every restart.
   const hostPort = await freePort()
+  const id = randomBytes(8).toString('hex')
   let container: StartedTestContainer | undefined
 
   async function signal(name: 'SIGTERM' | 'SIGKILL'): Promise<void> {
@@ -43,7 +50,9 @@ export async function containerServer(kind: 'postgres' | 'nats' | 'redis'): Prom
       container = await new GenericContainer(wanted.image)
         .withCommand(wanted.command)
         .withEnvironment(wanted.environment)
-        .withExposedPorts({ container: wanted.port, host: hostPort })
+        .withWaitStrategy(Wait.forLogMessage(wanted.readyLine))
+        .withLabels({ [LABEL]: id })
+        .withExposedPorts({ container: wanted.port, host: hostPort }, ...wanted.otherPorts)
         .start()
     } else {
       const client = await getContainerRuntimeClient()
@@ -63,8 +72,11 @@ export async function containerServer(kind: 'postgres' | 'nats' | 'redis'): Prom
     stop: () => signal('SIGTERM'),
     kill: () => signal('SIGKILL'),
     async wipe() {
-      await container?.stop({ timeout: 0, remove: true, removeVolumes: true })
       container = undefined
+      // By label: a container whose start failed half-way has no handle.
+      const { dockerode } = (await getContainerRuntimeClient()).container
+      const ours = await dockerode.listContainers({ all: true, filters: { label: [`${LABEL}=${id}`] } })
+      await Promise.all(ours.map(({ Id }) => dockerode.getContainer(Id).remove({ force: true, v: true })))
     },
   }
 }
@@ -76,6 +88,8 @@ const KINDS: Record<'postgres' | 'nats' | 'redis', () => ContainerKind> = {
     return {
       image: 'postgres:18-alpine',
       port: 5432,
+      otherPorts: [],
+      readyLine: /ready to accept connections/,
       command: [
         '-c',
         'fsync=off',
@@ -94,6 +108,8 @@ const KINDS: Record<'postgres' | 'nats' | 'redis', () => ContainerKind> = {
   nats: () => ({
     image: 'nats:2-alpine',
     port: 4222,
+    otherPorts: [6222, 8222],
+    readyLine: /Server is ready/,
     command: ['-js', '-sd', '/data'],
     environment: {},
     url: (port) => `nats://127.0.0.1:${port}`,
@@ -106,6 +122,8 @@ const KINDS: Record<'postgres' | 'nats' | 'redis', () => ContainerKind> = {
   redis: () => ({
     image: 'redis:8-alpine',
     port: 6379,
+    otherPorts: [],
+    readyLine: /Ready to accept connections/,
     command: ['--save', '', '--appendonly', 'no'],
     environment: {},
     url: (port) => `redis://127.0.0.1:${port}`,
