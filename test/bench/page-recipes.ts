@@ -1,7 +1,7 @@
 /**
  * Which way of turning long pages into vectors finds related pages best.
  *
- *   npm run bench -- page-recipes --pages F.ndjson [--model M]
+ *   npm run bench -- page-recipes --pages F.ndjson [--model M] [--only PART_OF_A_NAME]
  *
  * F holds `{"id","title","text","tags"}` lines; two pages are related when they share a tag. For each recipe one JSON
  * line: mean average precision over all pages (the whole wiki ranked by cosine), precision of the ten nearest, cost.
@@ -38,6 +38,12 @@ const RECIPES: Record<string, PageRecipe> = {
     bodyWeight: 1.5,
     titleEverywhere: true,
   },
+  'outline/2 + lead + 3 body, titled, x 2': {
+    ...body3,
+    outlineWeight: 0.5,
+    titleEverywhere: true,
+    bodyWeight: 2,
+  },
   'lead + 8 body, titled, x 2': { ...body3, bodyWindows: 8, bodyWeight: 2, titleEverywhere: true },
 }
 
@@ -50,13 +56,18 @@ interface LabelledPage {
 export async function run(args: string[]): Promise<void> {
   const { values } = parseArgs({
     args,
-    options: { pages: { type: 'string' }, model: { type: 'string', default: 'models/all-MiniLM-L6-v2' } },
+    options: {
+      pages: { type: 'string' },
+      model: { type: 'string', default: 'models/all-MiniLM-L6-v2' },
+      only: { type: 'string', default: '' },
+    },
   })
   if (values.pages === undefined) throw new Error('expected --pages F.ndjson with lines {"id","title","text","tags"}')
   const lines = readFileSync(values.pages, 'utf8').split('\n')
   const pages = lines.filter((line) => line !== '').map((line) => JSON.parse(line) as LabelledPage)
   const related = relatedPages(pages)
   for (const [name, recipe] of Object.entries(RECIPES)) {
+    if (!name.includes(values.only)) continue
     const embedder = await openEmbedder({ model: values.model, recipe })
     const started = performance.now()
     const { vectors, stats } = await embedder.embedPages(pages)

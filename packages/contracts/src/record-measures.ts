@@ -18,6 +18,7 @@ export const measures = {
   pages_reused: { kind: 'counter', stage: 'embed', description: 'Pages whose stored vector is still right (plan)' },
   pages_without_text: { kind: 'counter', stage: 'embed', description: 'Pages with nothing to embed (plan or batch)' },
   tokens_embedded: { kind: 'counter', stage: 'embed', description: 'Tokens that went through the model' },
+  tokens_padded: { kind: 'counter', stage: 'embed', description: 'The same with what each batch was padded by' },
   cluster_count: { kind: 'gauge', stage: 'cluster', description: 'Clusters of the chosen layer' },
   pages_clustered: { kind: 'gauge', stage: 'cluster', description: 'Pages in a cluster of the chosen layer' },
   outlier_count: { kind: 'gauge', stage: 'cluster', description: 'Pages in none' },

@@ -64,9 +64,9 @@ export const DEFAULT_RECIPE: PageRecipe = {
   windowTokens: 256,
   bodyWindows: 3,
   titleEverywhere: true,
-  outlineWeight: 0,
+  outlineWeight: 0.5,
   leadWeight: 1,
-  bodyWeight: 1,
+  bodyWeight: 2,
 }
 
 export interface WorkerSetup {
