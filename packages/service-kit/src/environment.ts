@@ -19,11 +19,12 @@ interface Violation {
 }
 
 /**
- * Reads the variables that the schema declares; defaults are filled in, numbers and booleans read from their text.
+ * Reads the variables that the schema declares; defaults are filled in, numbers and booleans read from their text. An empty value is none:
+ * that is what compose files make of a variable that isn't set.
  * @throws EnvironmentError naming every variable that is missing or wrong, what was expected and what came
  */
 export function readEnvironment<Schema extends TObject>(schema: Schema, env: Variables): Static<Schema> {
-  const given = Object.fromEntries(Object.entries(env).filter(([, value]) => value !== undefined))
+  const given = Object.fromEntries(Object.entries(env).filter(([, value]) => value !== undefined && value !== ''))
   try {
     // A copy, since env-schema writes into the schema that it is given.
     return envSchema<Static<Schema>>({ schema: structuredClone(schema), data: given, env: false })

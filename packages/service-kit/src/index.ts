@@ -1,4 +1,4 @@
-export { Counter, Gauge, Histogram, type Registry } from '@prometheus-io/client'
+export { Counter, Gauge, Histogram, Registry } from '@prometheus-io/client'
 export { JobCancelled } from './cancellations.ts'
 export { type Consumer, type ConsumerOptions, consumeEvents, type HandlerDeps, on } from './consume-events.ts'
 export { failJobOf } from './fail-job.ts'

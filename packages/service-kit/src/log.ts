@@ -55,8 +55,10 @@ const redact = {
 const credentials = /\b([a-z][a-z0-9+]*:\/\/[^\s:/@"]*):[^\s/@"]+@/g
 
 /** Opens the log of a process. `close` writes out what the file still waits for. */
-export async function openLog(settings: LogSettings): Promise<Log & { close(): Promise<void> }> {
-  const stdout = destination({ fd: 1, sync: true })
+export async function openLog(
+  settings: LogSettings,
+  stdout: LineStream = destination({ fd: 1, sync: true }),
+): Promise<Log & { close(): Promise<void> }> {
   const colour = Boolean(process.stdout.isTTY)
   const shown: LineStream =
     settings.format === 'readable' ? { write: (line) => stdout.write(readableLine(line, colour)) } : stdout
