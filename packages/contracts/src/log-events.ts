@@ -207,6 +207,24 @@ const jobs = {
 }
 
 const work = {
+  model_download: declare({
+    level: 'INFO',
+    scope: 'service',
+    description: 'A model is being downloaded: one line for each tenth',
+    fields: { model: Type.String(), file: Type.String(), bytes: count, total_bytes: count },
+  }),
+  model_loaded: declare({
+    level: 'INFO',
+    scope: 'service',
+    description: 'The embedding model is ready',
+    fields: { model: Type.String(), dims: count, max_tokens: count, device: Type.Enum(['cpu', 'cuda']) },
+  }),
+  device_fallback: declare({
+    level: 'WARNING',
+    scope: 'service',
+    description: 'The device that was asked for cannot be had; another is used',
+    fields: { device: Type.Enum(['cpu', 'cuda']), reason },
+  }),
   embedding_completed: declare({
     level: 'INFO',
     scope: 'job',

@@ -98,6 +98,14 @@ describe('the embedder with the bundled model', () => {
     expect(text).toHaveLength(384)
   })
 
+  it('gives up at once when it is told to, and goes on with other work', async () => {
+    const given = new AbortController()
+    const work = embedder.embedPages(pages, given.signal)
+    given.abort(new Error('cancelled'))
+    await expect(work).rejects.toThrow('cancelled')
+    expect((await embedder.embedPages(pages.slice(0, 2))).stats.pages).toBe(2)
+  })
+
   it('refuses work once closed', async () => {
     const closed = await openEmbedder({ model: MODEL, threads: 1 })
     await closed.close()

@@ -53,7 +53,8 @@ export interface Embedder {
   readonly warnings: readonly string[]
   /** Vectors [texts × dims] row-major of short texts, each cut to the model's limit. */
   embed(texts: readonly string[], as?: 'document' | 'query'): Promise<Float32Array>
-  embedPages(pages: readonly Page[]): Promise<PageVectors>
+  /** An aborted signal rejects at once; what a worker has in hand (tenths of a second) still ends. */
+  embedPages(pages: readonly Page[], signal?: AbortSignal): Promise<PageVectors>
   /** Totals since opening. */
   stats(): EmbedStats
   close(): Promise<void>
@@ -98,7 +99,7 @@ type Opened = { opened: true; device: Device; fallback?: string } | { opened: fa
 const SESSION_BYTES = 1 << 30
 /** Texts and characters that go to a worker at once: some tenths of a second of work. */
 const GROUP_TEXTS = 256
-const GROUP_CHARS = 48_000
+const GROUP_CHARS = 24_000
 
 export async function openEmbedder(options: EmbedderOptions): Promise<Embedder> {
   const recipe = options.recipe ?? DEFAULT_RECIPE
@@ -145,16 +146,20 @@ class PooledEmbedder implements Embedder {
     return (await this.#spread(sizes, (rows) => ({ prefix, texts: rows.map((r) => texts[r]!) }))).vectors
   }
 
-  async embedPages(pages: readonly Page[]): Promise<PageVectors> {
+  async embedPages(pages: readonly Page[], signal?: AbortSignal): Promise<PageVectors> {
     const { windowTokens, bodyWindows } = this.#recipe
     const most = Math.min(windowTokens, this.#spec.maxTokens) * 5 * (bodyWindows + 2)
     const sizes = pages.map((page) => Math.min(most, page.title.length + page.text.length))
     const prefix = this.#spec.documentPrefix
-    const { vectors, tokens, counts } = await this.#spread(sizes, (rows) => ({
-      prefix,
-      texts: [],
-      pages: rows.map((r) => ({ title: pages[r]!.title, text: pages[r]!.text })),
-    }))
+    const { vectors, tokens, counts } = await this.#spread(
+      sizes,
+      (rows) => ({
+        prefix,
+        texts: [],
+        pages: rows.map((r) => ({ title: pages[r]!.title, text: pages[r]!.text })),
+      }),
+      signal,
+    )
     this.#totals.pages += pages.length
     return { vectors, tokens, stats: statsOf({ ...counts, pages: pages.length }) }
   }
@@ -168,7 +173,11 @@ class PooledEmbedder implements Embedder {
   }
 
   /** Cuts the input into groups of like length, has the workers answer them, and puts the vectors back in order. */
-  async #spread(sizes: readonly number[], task: (rows: readonly number[]) => Omit<EmbedTask, 'id'>): Promise<Embedded> {
+  async #spread(
+    sizes: readonly number[],
+    task: (rows: readonly number[]) => Omit<EmbedTask, 'id'>,
+    signal?: AbortSignal,
+  ): Promise<Embedded> {
     const { dims } = this
     const vectors = new Float32Array(sizes.length * dims)
     const tokens = new Uint32Array(sizes.length)
@@ -176,7 +185,7 @@ class PooledEmbedder implements Embedder {
     const groups = groupBySize(sizes, this.#pool.size)
     await Promise.all(
       groups.map(async (rows) => {
-        const reply = await this.#pool.run(() => task(rows))
+        const reply = await this.#pool.run(() => task(rows), signal)
         for (const [k, row] of rows.entries()) {
           vectors.set(reply.vectors.subarray(k * dims, (k + 1) * dims), row * dims)
           tokens[row] = reply.tokens[k]!
@@ -266,12 +275,24 @@ class WorkerPool {
     return new WorkerPool(workers, opened[0] as Opened & { opened: true })
   }
 
-  run(make: Waiting['make']): Promise<Embedded> {
-    if (this.#failure !== undefined) return Promise.reject(this.#failure)
-    return new Promise((resolve, reject) => {
-      this.#queue.push({ make, resolve, reject })
-      this.#next()
-    })
+  async run(make: Waiting['make'], signal?: AbortSignal): Promise<Embedded> {
+    signal?.throwIfAborted()
+    if (this.#failure !== undefined) throw this.#failure
+    let abort = () => {}
+    try {
+      return await new Promise((resolve, reject) => {
+        const waiting = { make, resolve, reject }
+        abort = () => {
+          this.#queue = this.#queue.filter((other) => other !== waiting)
+          reject(signal?.reason)
+        }
+        signal?.addEventListener('abort', abort, { once: true })
+        this.#queue.push(waiting)
+        this.#next()
+      })
+    } finally {
+      signal?.removeEventListener('abort', abort)
+    }
   }
 
   async close(): Promise<void> {

@@ -1,0 +1,29 @@
+import type { ConfigOf } from '@tagloom/service-kit'
+import Type from 'typebox'
+
+/** Variables of this service, beside those that every service reads. */
+export const environment = {
+  EMBEDDING_MODEL: Type.String({
+    default: '',
+    description:
+      'Embedding model: a folder in Hugging Face layout, or a hub name (owner/model@revision); empty: the bundled one',
+  }),
+  EMBEDDING_MODEL_FILE: Type.String({
+    default: '',
+    description: 'ONNX file of that model, where not the first of the usual ones, e.g. model_fp16.onnx',
+  }),
+  MODEL_CACHE_DIR: Type.String({ default: '.tagloom/models', description: 'Where downloaded models are kept' }),
+  HF_ENDPOINT: Type.String({ default: 'https://huggingface.co', description: 'Hub that models are downloaded from' }),
+  HF_TOKEN: Type.String({ default: '', description: 'Token for gated models' }),
+  INFERENCE_DEVICE: Type.Enum(['cpu', 'cuda', 'auto'], {
+    default: 'cpu',
+    description: 'Where models run; where CUDA cannot be had the CPU is taken, with a warning',
+  }),
+  INFERENCE_THREADS: Type.Integer({
+    default: 0,
+    minimum: 0,
+    maximum: 1024,
+    description: 'CPU threads for inference; 0: as many as the process may use',
+  }),
+}
+export type Config = ConfigOf<typeof environment>
