@@ -106,6 +106,8 @@ async function pull(consumer: Consumer, stopping: AbortSignal): Promise<JsMsg | 
   const batch = await consumer.fetch({ max_messages: 1, expires: pullExpiresMs })
   const close = () => void batch.close()
   stopping.addEventListener('abort', close, { once: true })
+  // Told to stop while the pull was set up: the listener hears nothing any more.
+  if (stopping.aborted) close()
   try {
     for await (const message of batch) return message
     return undefined

@@ -38,7 +38,9 @@ export async function* followJob(
   // Begun before the snapshot is read, so that nothing falls between the two.
   let next = followed.next()
   next.catch(() => {})
-  yield message('snapshot', await readNow())
+  const snapshot = await readNow()
+  yield message('snapshot', snapshot)
+  if (hasEnded(snapshot)) return yield message('ended', snapshot)
   let sequence = after
   while (!signal.aborted) {
     const come = await within(next, lookEveryMs, signal)
@@ -51,7 +53,7 @@ export async function* followJob(
       if (!isEnd(come.value.envelope, job.id)) continue
     }
     const now = await readNow()
-    if (now.status === 'queued' || now.status === 'running') continue
+    if (!hasEnded(now)) continue
     yield message('ended', now, sequence)
     return
   }
@@ -60,6 +62,8 @@ export async function* followJob(
     return toJob((await readJobView(deps.db, job.id)) ?? job)
   }
 }
+
+const hasEnded = (job: Job): boolean => job.status !== 'queued' && job.status !== 'running'
 
 const message = (event: JobStreamEvent, data: Job | JobProgress, sequence?: number): SSEMessage => ({
   event,

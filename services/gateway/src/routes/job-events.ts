@@ -45,6 +45,8 @@ Resume with Last-Event-ID. Comments keep the connection open.`,
       open.add(stream)
       deps.metrics.streams.set(open.size)
       reply.sse.onClose(() => end(stream))
+      // A client that keeps the connection after the end would hold up a server that closes.
+      reply.header('connection', 'close')
       const last = request.headers['last-event-id']
       try {
         await reply.sse.send(followJob(deps, job, last === undefined ? undefined : Number(last), stream.signal))
