@@ -50,7 +50,8 @@ export async function start(options: StartOptions, context: StartContext): Promi
     await migrate(servers.databaseUrl)
     say('Starting five services …')
     const { databaseUrl, natsUrl } = servers
-    const settings = { root: context.root, env: context.env, databaseUrl, natsUrl, gatewayPort, apiKey }
+    const env = { MODEL_CACHE_DIR: join(home, 'models'), ...context.env }
+    const settings = { root: context.root, env, databaseUrl, natsUrl, gatewayPort, apiKey }
     for (const spec of await fiveServices(settings)) supervisor.start(spec)
     await supervisor.whenReady(READY_TIMEOUT_MS, context.signal)
 

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import type { Job, ServiceName } from '@tagloom/contracts'
 import { migrate } from '@tagloom/database'
 import { freePort } from '@tagloom/local-servers'
-import { createTestDatabase, testPrefix, useServers } from '@tagloom/local-servers/testing'
+import { createTestDatabase, testEnvironment, testPrefix, useServers } from '@tagloom/local-servers/testing'
 import { fiveServices } from './five-services.ts'
 import { GatewayClient } from './gateway-client.ts'
 import type { SupervisedService } from './supervised-service.ts'
@@ -48,7 +48,7 @@ export async function startTestSystem(options: TestSystemOptions = {}): Promise<
     ...(options.replicas && { replicas: options.replicas }),
   }
   const prefix = testPrefix()
-  const env = { PATH: process.env.PATH, HOME: process.env.HOME, NATS_PREFIX: prefix, ...options.env }
+  const env = { ...testEnvironment(), NATS_PREFIX: prefix, ...options.env }
   const said: string[] = []
   const policy = { mostDeaths: 20, healthyAfterMs: 5_000 }
   const supervisor = new Supervisor({ logFolder, say: (line) => said.push(line), policy })

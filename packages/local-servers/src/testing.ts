@@ -16,6 +16,11 @@ export async function useServers(): Promise<TestServers> {
   return { databaseUrl, natsUrl }
 }
 
+/** PATH and HOME of whoever runs the tests, and nothing else of the environment: for processes that a test starts. */
+export function testEnvironment(): { PATH: string; HOME: string } {
+  return inject('testEnvironment')
+}
+
 /** The run's Redis, or why there is none: hand the reason to `context.skip`, so that the report says it. */
 export async function useRedis(): Promise<{ url: string } | { unavailable: string }> {
   return ask('GET', 'redis')

@@ -5,6 +5,8 @@ declare module 'vitest' {
   interface ProvidedContext {
     testBroker: string
     testRunId: string
+    /** PATH and HOME, for the processes that a test starts */
+    testEnvironment: { PATH: string; HOME: string }
   }
 }
 
@@ -13,5 +15,6 @@ export default async function setup(project: TestProject): Promise<() => Promise
   const broker = new TestBroker(process.env)
   project.provide('testBroker', await broker.listen())
   project.provide('testRunId', broker.runId)
+  project.provide('testEnvironment', { PATH: process.env.PATH ?? '', HOME: process.env.HOME ?? '' })
   return () => broker.close()
 }
