@@ -1,1 +1,29 @@
+export { FITS, type LabelEvidence, labelConfidence } from './tagging/cluster-confidence.ts'
+export { topicDiversity, topicWords, type WordCandidate, WordDocuments } from './tagging/coherence.ts'
+export { type ClusterPlace, type Keyphrase, PhraseCounts } from './tagging/phrase-counts.ts'
+export {
+  type PageTag,
+  type PageToTag,
+  type PropagateOptions,
+  type TagBackground,
+  type TaggedPage,
+  type TagsOfClusters,
+  tagBackground,
+  tagsOfPage,
+} from './tagging/propagate.ts'
+export { type RankedPhrase, rankPhrases } from './tagging/rank-phrases.ts'
+export {
+  type ClusterToTag,
+  type Proposal,
+  type Resolution,
+  type ResolvedClusterTag,
+  resolveTags,
+  type TagReference,
+  type VocabularyMode,
+  type VocabularyTag,
+} from './tagging/resolve-tags.ts'
+export { type PageFields, pageFields } from './text/page-fields.ts'
+export { type PagePhrase, pagePhrases } from './text/phrases.ts'
+export { detectLanguage, type Language } from './text/stop-words.ts'
+export { wordRuns } from './text/words.ts'
 export { type Trend, trendOf } from './trend/trend.ts'

@@ -1,0 +1,55 @@
+/**
+ * What speaks for a label of a cluster. Coverage: share of the cluster's pages that have it in their text. Precision: share of the pages
+ * with it that are in the cluster. Similarity: cosine of label and centroid; lift: the same in standard deviations above the label's
+ * mean over the layer's clusters.
+ */
+export interface LabelEvidence {
+  readonly coverage: number
+  readonly precision: number
+  readonly similarity: number
+  readonly lift: number
+}
+
+/**
+ * How sure a label is for a cluster, 0 to 1, from its words and its meaning. Words alone suffice, meaning alone suffices when it is
+ * strong: the greater of the two logistic scores. Coefficients: see "Calibration" in docs/tagging.md.
+ */
+export function labelConfidence(of: LabelEvidence): number {
+  const words = of.coverage === 0 ? 0 : sigmoid(-2 + 3.2 * of.coverage + 0.8 * of.precision + 0.45 * of.lift)
+  return Math.max(words, meaningConfidence(of.similarity, of.lift))
+}
+
+const meaningConfidence = (similarity: number, lift: number): number => sigmoid(-3.6 + 3 * similarity + 0.95 * lift)
+
+/** A label fits a cluster from this confidence on. */
+export const FITS = 0.5
+
+/** Cosine of a label to its cluster's centroid, and how much it stands out from the label's cosines to all clusters of the layer. */
+export function standOut(cosines: Float32Array, cluster: number): { similarity: number; lift: number } {
+  let sum = 0
+  let squares = 0
+  for (const cosine of cosines) {
+    sum += cosine
+    squares += cosine * cosine
+  }
+  const mean = sum / cosines.length
+  const spread = Math.sqrt(Math.max(0, squares / cosines.length - mean * mean))
+  const similarity = cosines[cluster]!
+  // A cluster that is alone in its layer has nothing to stand out from; a spread of nothing is no measure.
+  return { similarity, lift: cosines.length < 2 ? 0 : (similarity - mean) / Math.max(spread, 0.02) }
+}
+
+/** Cosines of unit vector `row` of `vectors` to each of the unit `centroids` [clusters × dims]. */
+export function cosinesTo(centroids: Float32Array, vectors: Float32Array, row: number, dims: number): Float32Array {
+  const cosines = new Float32Array(centroids.length / dims)
+  for (let c = 0; c < cosines.length; c++) cosines[c] = dot(vectors, row * dims, centroids, c * dims, dims)
+  return cosines
+}
+
+export function dot(a: Float32Array, ai: number, b: Float32Array, bi: number, dims: number): number {
+  let sum = 0
+  for (let d = 0; d < dims; d++) sum += a[ai + d]! * b[bi + d]!
+  return sum
+}
+
+export const sigmoid = (x: number): number => 1 / (1 + Math.exp(-x))

@@ -1,0 +1,200 @@
+import type { PagePhrase } from '../text/phrases.ts'
+
+/** A phrase of a cluster, with what speaks for it. */
+export interface Keyphrase {
+  readonly label: string
+  readonly form: string
+  /** Class-based TF-IDF */
+  readonly score: number
+  /** Share of the cluster's pages that have it */
+  readonly coverage: number
+  /** Share of the pages that have it which are in the cluster */
+  readonly precision: number
+}
+
+export interface ClusterPlace {
+  readonly no: number
+  readonly layer: number
+}
+
+/**
+ * Counts phrases over all pages of a job, by cluster; pages of no cluster count as background. Class-based TF-IDF after Grootendorst,
+ * "BERTopic" (2022), eq. 1: tf × ln(1 + A / f), with tf and f as sums of page weights (see pagePhrases) instead of raw counts, so that
+ * one page that repeats a phrase a hundred times doesn't make a topic of it.
+ *
+ * Memory is bounded by lossy counting (Manku and Motwani, 2002): whenever more than `mostPhrases` are known, those of the fewest pages
+ * are forgotten. The same pages in the same order give the same phrases.
+ */
+export class PhraseCounts {
+  #ids = new Map<string, number>()
+  #forms: string[] = []
+  #pages: number[] = []
+  #weights: number[] = []
+  #surfaces: (Map<string, number> | undefined)[] = []
+  #clusters: ReadonlyMap<number, ClusterCounts>
+  #layers = new Map<number, number>()
+  #totalWeight = 0
+  #pageCount = 0
+  #mostPhrases: number
+  #forgetBelow = 2
+
+  constructor(clusters: readonly ClusterPlace[], mostPhrases = 400_000) {
+    this.#mostPhrases = mostPhrases
+    this.#clusters = new Map(clusters.map(({ no, layer }) => [no, { layer, pages: 0, weight: 0, of: new Map() }]))
+    for (const { layer } of clusters) this.#layers.set(layer, (this.#layers.get(layer) ?? 0) + 1)
+  }
+
+  /** @param clusterNos the page's cluster in each layer; [] for one in none */
+  addPage(phrases: ReadonlyMap<string, PagePhrase>, clusterNos: readonly number[]): void {
+    this.#pageCount++
+    const clusters = clusterNos.map((no) => {
+      const counts = this.#clusters.get(no)
+      if (!counts) throw new RangeError(`cluster ${no} is not among those that are counted`)
+      counts.pages++
+      return counts
+    })
+    for (const [form, { weight, surface }] of phrases) {
+      const id = this.#idOf(form)
+      this.#pages[id] = this.#pages[id]! + 1
+      this.#weights[id] = this.#weights[id]! + weight
+      this.#totalWeight += weight
+      const surfaces = this.#surfaces[id]!
+      if (surfaces.size < 8 || surfaces.has(surface)) surfaces.set(surface, (surfaces.get(surface) ?? 0) + 1)
+      for (const counts of clusters) {
+        counts.weight += weight
+        const known = counts.of.get(id)
+        if (known) {
+          known.pages++
+          known.weight += weight
+        } else counts.of.set(id, { pages: 1, weight })
+      }
+    }
+    if (this.#ids.size > this.#mostPhrases) this.#forget()
+  }
+
+  /**
+   * The cluster's phrases by class-based TF-IDF, best first. Those of a single page count only where the cluster has no more pages than
+   * two; a phrase that is nearly always part of a longer one gives way to it.
+   */
+  keyphrases(clusterNo: number, limit: number): Keyphrase[] {
+    const counts = this.#clusters.get(clusterNo)
+    if (!counts) throw new RangeError(`cluster ${clusterNo} is not among those that are counted`)
+    const averageWeight = this.#totalWeight / Math.max(1, this.#layers.get(counts.layer)!)
+    const leastPages = counts.pages <= 2 ? 1 : Math.max(2, Math.ceil(counts.pages * 0.04))
+    const found: Scored[] = []
+    for (const [id, { pages, weight }] of counts.of) {
+      if (pages < leastPages || !this.#distinguishes(id, counts, pages)) continue
+      const idf = Math.log1p(averageWeight / this.#weights[id]!)
+      found.push({ id, pages, form: this.#forms[id]!, score: (weight / counts.weight) * idf })
+    }
+    found.sort((a, b) => b.score - a.score || (a.form < b.form ? -1 : 1))
+    return withoutParts(found.slice(0, limit * 3))
+      .slice(0, limit)
+      .map(({ id, form, score }) => ({ label: this.#label(id), form, score, ...this.#shares(id, counts) }))
+  }
+
+  /** Coverage and precision of a form in a cluster; zeros where none of its pages has it. */
+  sharesOf(clusterNo: number, form: string): { coverage: number; precision: number } {
+    const id = this.#ids.get(form)
+    const counts = this.#clusters.get(clusterNo)
+    return id === undefined || !counts ? { coverage: 0, precision: 0 } : this.#shares(id, counts)
+  }
+
+  #shares(id: number, counts: ClusterCounts): { coverage: number; precision: number } {
+    const pages = counts.of.get(id)?.pages ?? 0
+    return { coverage: pages / Math.max(1, counts.pages), precision: pages / this.#pages[id]! }
+  }
+
+  /** Clearly more frequent inside than outside: what all of a wiki's pages say names none of its parts. */
+  #distinguishes(id: number, counts: ClusterCounts, pages: number): boolean {
+    const outside = this.#pageCount - counts.pages
+    if (outside === 0) return true
+    return pages / counts.pages >= LEAST_RATIO * ((this.#pages[id]! - pages) / outside)
+  }
+
+  #idOf(form: string): number {
+    let id = this.#ids.get(form)
+    if (id === undefined) {
+      id = this.#forms.length
+      this.#ids.set(form, id)
+      this.#forms.push(form)
+      this.#pages.push(0)
+      this.#weights.push(0)
+      this.#surfaces.push(new Map())
+    }
+    return id
+  }
+
+  /** As most pages write it; without capitals where a fair part of them does without. */
+  #label(id: number): string {
+    const surfaces = [...this.#surfaces[id]!].sort((a, b) => b[1] - a[1] || (a[0] < b[0] ? -1 : 1))
+    const total = surfaces.reduce((sum, [, count]) => sum + count, 0)
+    const lower = surfaces.find(([surface]) => surface === surface.toLowerCase())
+    return lower && lower[1] >= total * 0.2 ? lower[0] : (surfaces[0]?.[0] ?? this.#forms[id]!)
+  }
+
+  #forget(): void {
+    while (this.#ids.size > this.#mostPhrases / 2) {
+      const dropped = new Set<number>()
+      for (const [form, id] of this.#ids) {
+        if (this.#pages[id]! >= this.#forgetBelow) continue
+        dropped.add(id)
+        this.#ids.delete(form)
+        this.#surfaces[id] = undefined
+      }
+      for (const counts of this.#clusters.values()) for (const id of dropped) counts.of.delete(id)
+      if (this.#ids.size > this.#mostPhrases / 2) this.#forgetBelow++
+    }
+    this.#compact()
+  }
+
+  /** Gives the ids of forgotten phrases away, so that the arrays don't grow with all that was ever seen. */
+  #compact(): void {
+    const moved = new Map<number, number>()
+    const old = { forms: this.#forms, pages: this.#pages, weights: this.#weights, surfaces: this.#surfaces }
+    this.#forms = []
+    this.#pages = []
+    this.#weights = []
+    this.#surfaces = []
+    for (const [form, id] of this.#ids) {
+      moved.set(id, this.#forms.length)
+      this.#forms.push(form)
+      this.#pages.push(old.pages[id]!)
+      this.#weights.push(old.weights[id]!)
+      this.#surfaces.push(old.surfaces[id])
+    }
+    for (const [form, id] of this.#ids) this.#ids.set(form, moved.get(id)!)
+    for (const counts of this.#clusters.values()) {
+      counts.of = new Map([...counts.of].map(([id, count]) => [moved.get(id)!, count]))
+    }
+  }
+}
+
+/** Times as frequent in a cluster as outside, at least, for a phrase to speak for it. */
+const LEAST_RATIO = 1.8
+
+interface Scored {
+  readonly id: number
+  readonly form: string
+  readonly pages: number
+  readonly score: number
+}
+
+interface ClusterCounts {
+  readonly layer: number
+  pages: number
+  weight: number
+  of: Map<number, { pages: number; weight: number }>
+}
+
+/** Of "stake" and "proof of stake" with nearly the same pages, the longer. */
+function withoutParts(best: readonly Scored[]): Scored[] {
+  const padded = best.map(({ form }) => ` ${form} `)
+  return best.filter(
+    ({ pages }, k) =>
+      !best.some(
+        (other, j) =>
+          padded[j]!.length > padded[k]!.length && other.pages >= pages * 0.75 && padded[j]!.includes(padded[k]!),
+      ),
+  )
+}

@@ -1,0 +1,119 @@
+import { tagForm } from '@tagloom/contracts'
+import { describe, expect, it } from 'vitest'
+import { type ClusterToTag, resolveTags, type ToResolve, type VocabularyTag } from './resolve-tags.ts'
+
+const vectors: Record<string, number[]> = {
+  sailing: [1, 0, 0],
+  boats: [0.8, 0.6, 0],
+  yachting: [0.98, 0.19, 0],
+  cooking: [0, 1, 0],
+  garden: [0, 0, 1],
+}
+const vectorOf = (label: string) => Float32Array.from(vectors[label] ?? [0.57735, 0.57735, 0.57735])
+const cluster = (no: number, labels: string[], more: Partial<ClusterToTag> = {}): ClusterToTag => ({
+  no,
+  layer: 0,
+  parentNo: null,
+  proposals: labels.map((label) => ({ label, confidence: 0.7, method: 'keyphrases' })),
+  shares: new Map(),
+  ...more,
+})
+const tag = (
+  id: number,
+  label: string,
+  status: VocabularyTag['status'],
+  mergedInto: number | null = null,
+): VocabularyTag => ({
+  id,
+  label,
+  form: tagForm(label),
+  status,
+  mergedInto,
+})
+const resolve = (clusters: ClusterToTag[], vocabulary: VocabularyTag[], more: Partial<ToResolve> = {}) => {
+  const of = { clusters, vocabulary, vectorOf, mode: 'prefer', tagsPerCluster: 3, ...more } as ToResolve
+  const centroids =
+    more.centroids ?? Float32Array.from(clusters.flatMap((_, k) => [k % 3 === 0, k % 3 === 1, k % 3 === 2].map(Number)))
+  const resolution = resolveTags({ ...of, centroids })
+  const labelOf = (ref: { id: number } | { newTag: number }) =>
+    'id' in ref ? vocabulary.find(({ id }) => id === ref.id)!.label : resolution.newTags[ref.newTag]!.label
+  return {
+    ...resolution,
+    of: (no: number) => resolution.clusterTags.filter((t) => t.clusterNo === no).map((t) => labelOf(t.tag)),
+    labelOf,
+  }
+}
+
+describe('resolving proposals', () => {
+  it('uses the vocabulary where it fits and makes no new tag there', () => {
+    const found = resolve(
+      [cluster(0, ['yachting']), cluster(1, ['cooking']), cluster(2, [])],
+      [tag(1, 'sailing', 'approved')],
+    )
+    expect(found.of(0)).toEqual(['sailing'])
+    expect(found.of(1)).toEqual(['cooking'])
+    expect(found.newTags.map(({ label }) => label)).toEqual(['cooking'])
+  })
+
+  it('makes no new tag in mode only, and looks past the vocabulary in mode free', () => {
+    const clusters = [cluster(0, ['garden']), cluster(1, ['cooking']), cluster(2, [])]
+    const vocabulary = [tag(1, 'sailing', 'approved')]
+    expect(resolve(clusters, vocabulary, { mode: 'only' }).newTags).toEqual([])
+    expect(resolve(clusters, vocabulary, { mode: 'free' }).of(0)).toEqual(['garden'])
+  })
+
+  it('lets no rejected tag come back, by its form or its meaning', () => {
+    const found = resolve([cluster(0, ['sailing', 'yachting', 'boats'])], [tag(1, 'sailing', 'rejected')], {
+      mode: 'free',
+    })
+    expect(found.of(0)).toEqual(['boats'])
+  })
+
+  it('takes the target of a merged tag', () => {
+    const found = resolve([cluster(0, ['boats'])], [tag(1, 'garden', 'approved'), tag(2, 'boats', 'merged', 1)], {
+      mode: 'free',
+    })
+    expect(found.of(0)).toEqual(['garden'])
+    expect(found.newTags).toEqual([])
+  })
+
+  it('drops what was merged into a tag that is rejected now', () => {
+    const found = resolve([cluster(0, ['boats'])], [tag(1, 'garden', 'rejected'), tag(2, 'boats', 'merged', 1)], {
+      mode: 'free',
+    })
+    expect(found.of(0)).toEqual([])
+  })
+
+  it('merges new labels that mean the same and remembers it', () => {
+    const found = resolve([cluster(0, ['sailing']), cluster(1, ['yachting'])], [], { mode: 'free' })
+    expect(found.of(1)).toEqual(['sailing'])
+    expect(found.merged).toEqual([{ label: 'yachting', form: tagForm('yachting'), into: { newTag: 0 } }])
+  })
+
+  it('takes spellings with and without a space for one tag', () => {
+    const found = resolve([cluster(0, ['data base']), cluster(1, ['database'])], [], { mode: 'free' })
+    expect(found.newTags).toHaveLength(1)
+  })
+
+  it('gives the same tags when its own result is the vocabulary', () => {
+    const clusters = [cluster(0, ['sailing', 'garden']), cluster(1, ['yachting', 'cooking'])]
+    const first = resolve(clusters, [])
+    const vocabulary = [
+      ...first.newTags.map(({ label }, k) => tag(k + 1, label, 'proposed')),
+      ...first.merged.map(({ label, into }, k) =>
+        tag(k + 50, label, 'merged', 'newTag' in into ? into.newTag + 1 : into.id),
+      ),
+    ]
+    const second = resolve(clusters, vocabulary)
+    expect(second.newTags).toEqual([])
+    for (const no of [0, 1]) expect(second.of(no)).toEqual(first.of(no))
+  })
+
+  it('makes the first tag of an upper cluster the parent of those below', () => {
+    const clusters = [cluster(0, ['boats'], { parentNo: 1 }), cluster(1, ['sailing'], { layer: 1 })]
+    const found = resolve(clusters, [], { mode: 'free', centroids: Float32Array.from([1, 0, 0, 1, 0, 0]) })
+    expect(found.parents.map(({ tag: t, parent }) => [found.labelOf(t), found.labelOf(parent)])).toEqual([
+      ['boats', 'sailing'],
+    ])
+  })
+})

@@ -1,0 +1,111 @@
+import { describe, expect, it } from 'vitest'
+import { pageFields } from '../text/page-fields.ts'
+import { pagePhrases } from '../text/phrases.ts'
+import { labelConfidence } from './cluster-confidence.ts'
+import { PhraseCounts } from './phrase-counts.ts'
+import { rankPhrases } from './rank-phrases.ts'
+
+const page = (title: string, text: string) => pagePhrases(pageFields(title, text), 'eng').phrases
+const cats = ['Cat food', 'Kitten meals', 'The tabby cat'].map((title) =>
+  page(title, `${title}: cat, cat food. See usage of the web site.`),
+)
+const ships = ['Sail boat', 'Sail ships', 'Masts'].map((title) =>
+  page(title, 'A tall ship has a mast and a sail. See the web site.'),
+)
+
+function counted(mostPhrases?: number): PhraseCounts {
+  const counts = new PhraseCounts(
+    [
+      { no: 0, layer: 0 },
+      { no: 1, layer: 0 },
+    ],
+    mostPhrases,
+  )
+  for (const phrases of cats) counts.addPage(phrases, [0])
+  for (const phrases of ships) counts.addPage(phrases, [1])
+  return counts
+}
+
+describe('class-based TF-IDF', () => {
+  it('finds what a cluster says and others do not', () => {
+    const labels = counted()
+      .keyphrases(1, 5)
+      .map(({ label }) => label)
+    expect(labels).toContain('sail')
+    expect(labels).not.toContain('web site')
+  })
+
+  it('equals the formula computed by brute force', () => {
+    const all = [...cats, ...ships]
+    const weightOf = (pages: typeof all, form: string) =>
+      pages.reduce((sum, phrases) => sum + (phrases.get(form)?.weight ?? 0), 0)
+    const total = (pages: typeof all) =>
+      pages.flatMap((p) => [...p.values()]).reduce((sum, { weight }) => sum + weight, 0)
+    for (const { form, score, coverage, precision } of counted().keyphrases(0, 10)) {
+      const expected = (weightOf(cats, form) / total(cats)) * Math.log1p(total(all) / 2 / weightOf(all, form))
+      expect(score).toBeCloseTo(expected, 10)
+      expect(coverage).toBeCloseTo(cats.filter((p) => p.has(form)).length / 3)
+      expect(precision).toBeCloseTo(cats.filter((p) => p.has(form)).length / all.filter((p) => p.has(form)).length)
+    }
+  })
+
+  it('gives a phrase that is mostly part of a longer one up for it', () => {
+    const labels = counted()
+      .keyphrases(0, 10)
+      .map(({ label }) => label.toLowerCase())
+    expect(labels).toContain('cat food')
+    expect(labels).not.toContain('food')
+  })
+
+  it('forgets rare phrases when there are too many, and keeps counting right', () => {
+    const counts = new PhraseCounts([{ no: 0, layer: 0 }], 50)
+    for (let k = 0; k < 200; k++) counts.addPage(page('Quantum topic', `rare${k}x words${k}y other${k}z`), [0])
+    const [first] = counts.keyphrases(0, 5)
+    expect(first).toMatchObject({ form: 'quantum topic', coverage: 1, precision: 1 })
+  })
+
+  it('says what is wrong when a page is in an unknown cluster', () => {
+    expect(() => counted().addPage(cats[0]!, [7])).toThrow('cluster 7 is not among those that are counted')
+  })
+})
+
+describe('ranking', () => {
+  const phrase = (label: string, score: number) => ({ label, form: label, score, coverage: 0.5, precision: 0.5 })
+  const vectors = Float32Array.from([1, 0, 0, 1, 0.8, 0.6, 0.99, 0.141])
+  const of = { vectors, centroids: Float32Array.from([1, 0, 0, 1]), cluster: 0, dims: 2, limit: 3 }
+
+  it('puts phrases near to the cluster first and drops those that mean the same', () => {
+    const keyphrases = [phrase('alpha', 1), phrase('beta', 1), phrase('gamma', 1), phrase('delta', 0.9)]
+    const ranked = rankPhrases({ ...of, keyphrases }).map(({ label }) => label)
+    expect(ranked[0]).toBe('alpha')
+    expect(ranked).not.toContain('delta')
+  })
+
+  it('drops inflections of what it has', () => {
+    const keyphrases = [phrase('logging', 1), phrase('log level', 0.2), phrase('logger', 0.9), phrase('pino', 0.5)]
+    const apart = Float32Array.from([1, 0, 0, 1, 0.8, 0.6, 0.6, 0.8])
+    expect(rankPhrases({ ...of, vectors: apart, keyphrases }).map(({ label }) => label)).toEqual(['logging', 'pino'])
+  })
+
+  it('gives the same order whatever order the phrases come in', () => {
+    const keyphrases = [phrase('alpha', 1), phrase('beta', 1)]
+    const forward = rankPhrases({ ...of, vectors: vectors.subarray(0, 4), keyphrases })
+    const backward = rankPhrases({
+      ...of,
+      vectors: Float32Array.from([0, 1, 1, 0]),
+      keyphrases: keyphrases.toReversed(),
+    })
+    expect(backward).toEqual(forward)
+  })
+})
+
+describe('confidence of a label', () => {
+  it('rises with each piece of evidence and stays between 0 and 1', () => {
+    const weak = { coverage: 0.2, precision: 0.1, similarity: 0.2, lift: 0.5 }
+    for (const more of [{ coverage: 0.9 }, { precision: 0.9 }, { lift: 4 }]) {
+      expect(labelConfidence({ ...weak, ...more })).toBeGreaterThan(labelConfidence(weak))
+    }
+    expect(labelConfidence({ coverage: 1, precision: 1, similarity: 1, lift: 9 })).toBeLessThanOrEqual(1)
+    expect(labelConfidence({ coverage: 0, precision: 0, similarity: 0, lift: 0 })).toBeLessThan(0.1)
+  })
+})

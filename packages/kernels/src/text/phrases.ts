@@ -1,0 +1,149 @@
+import { tagForm } from '@tagloom/contracts'
+import type { PageFields } from './page-fields.ts'
+import { detectLanguage, type Language, type WordRole, wordRoles } from './stop-words.ts'
+import { type Run, wordRuns } from './words.ts'
+
+/** A phrase of a page: how much the page is about it, by where and how often it stands there. */
+export interface PagePhrase {
+  weight: number
+  /** As written in the page the first time in running text, else in a heading */
+  surface: string
+  /** 1 to 3 */
+  readonly words: number
+}
+
+export interface PagePhrases {
+  readonly language: Language | undefined
+  /** By form: see tagForm of the contracts */
+  readonly phrases: Map<string, PagePhrase>
+}
+
+/** Phrases that are kept of a page, the heaviest: bounds the work of a page of any length. */
+const MOST_PHRASES = 1500
+const placeWeights = { title: 3, heading: 1.5, link: 0.5 } as const
+
+/**
+ * Phrases of 1 to 3 words: none crosses punctuation, begins or ends with a stop word, or holds a number, date or hash.
+ * Weight: ln(1 + occurrences in running text) + 3 in the title + 1.5 in a heading + 0.5 as a link.
+ * @param fallback language where the page is too short to tell
+ */
+export function pagePhrases(fields: PageFields, fallback?: Language): PagePhrases {
+  const body = [...wordRuns(fields.body)]
+  const language = detectLanguage(body.flatMap((run) => run.words)) ?? fallback
+  const reader = new PhraseReader(wordRoles(language))
+  for (const run of body) reader.read(run, 'body')
+  for (const link of new Set(fields.links)) for (const run of wordRuns(link)) reader.read(run, 'link')
+  for (const heading of fields.headings) for (const run of topical(heading)) reader.read(run, 'heading')
+  for (const run of topical(fields.title)) reader.read(run, 'title')
+  return { language, phrases: reader.weighted() }
+}
+
+/** A heading that is furniture as a whole gives no words. */
+const topical = (heading: string): Iterable<Run> => (furniture.has(tagForm(heading)) ? [] : wordRuns(heading))
+
+type Place = 'body' | keyof typeof placeWeights
+interface Found {
+  body: number
+  places: number
+  surface: string
+  surfaceFromBody: boolean
+  words: number
+  seen: Set<Place> | undefined
+}
+
+class PhraseReader {
+  #roleOf: (word: string) => WordRole
+  #found = new Map<string, Found>()
+
+  constructor(roleOf: (word: string) => WordRole) {
+    this.#roleOf = roleOf
+  }
+
+  read(run: Run, place: Place): void {
+    const kinds = run.words.map((word) => (isData(word) ? 'stop' : this.#roleOf(word.toLowerCase())))
+    for (let from = 0; from < run.words.length; from++) {
+      if (kinds[from] !== 'content') continue
+      let form = ''
+      for (let to = from; to < Math.min(run.words.length, from + 3); to++) {
+        if (kinds[to] === 'stop' || (kinds[to] === 'connector' && run.glue === '')) break
+        const word = formOf(run.words[to]!)
+        form = form === '' ? word : `${form}${run.glue}${word}`
+        if (kinds[to] === 'content') this.#note(form, run, from, to, place)
+      }
+    }
+  }
+
+  #note(form: string, run: Run, from: number, to: number, place: Place): void {
+    const known = this.#found.get(form)
+    if (known === undefined) {
+      if (furniture.has(form)) return
+      if (to === from && form.length < 2 && run.glue === ' ' && !/[+#]$/.test(run.words[from]!)) return
+      const surface = run.words.slice(from, to + 1).join(run.glue)
+      const found: Found = {
+        body: 0,
+        places: 0,
+        surface,
+        surfaceFromBody: place === 'body',
+        words: to - from + 1,
+        seen: undefined,
+      }
+      this.#found.set(form, found)
+      this.#count(found, place)
+    } else this.#count(known, place)
+  }
+
+  #count(found: Found, place: Place): void {
+    if (place === 'body') {
+      found.body++
+      return
+    }
+    found.seen ??= new Set()
+    if (found.seen.has(place)) return
+    found.seen.add(place)
+    found.places += placeWeights[place]
+  }
+
+  weighted(): Map<string, PagePhrase> {
+    let entries = [...this.#found].map(
+      ([form, f]) => [form, { weight: Math.log1p(f.body) + f.places, surface: f.surface, words: f.words }] as const,
+    )
+    if (entries.length > MOST_PHRASES) {
+      entries = entries.sort((a, b) => b[1].weight - a[1].weight || (a[0] < b[0] ? -1 : 1)).slice(0, MOST_PHRASES)
+    }
+    return new Map(entries)
+  }
+}
+
+/** Furniture of pages, by form: headings that every wiki has, whatever its topic. */
+const furniture = new Set(
+  `abstract|acknowledgement|acknowledgment|appendix|background|backward compatibility|benefit|caveat|conclusion|copyright waiver|credit
+demo|description|disclaimer|documentation|doc|external link|faq|feature|frequently asked question|getting started|goal|guide|implementation
+install|installation|introduction|known issue|limitation|motivation|non goal|open question|overview|prerequisite|problem statement
+quick start|quickstart|rationale|readme|reference implementation|reference|related link|related work|requirement|roadmap|security contact
+security consideration|specification|simple summary|summary|synopsis|table|test case|tip|trade off|tutorial|usage|usage example|welcome`
+    .split(/[|\n]/)
+    .flatMap((heading) => [heading, tagForm(heading), `${heading}s`]),
+)
+
+/** Numbers, versions, dates, single letters, placeholders: a phrase stops there. */
+const isData = (word: string): boolean =>
+  /^[\d.,_-]+[a-z]{0,3}$/i.test(word) ||
+  /^v\d[\d.]*$/i.test(word) ||
+  /^0x/i.test(word) ||
+  (/\d/.test(word) && /^[0-9a-f]{6,}$/i.test(word)) ||
+  /^[_$.-]+$/.test(word) ||
+  /^[\p{Script=Latin}\p{Script=Cyrillic}\p{Script=Greek}]$/u.test(word) ||
+  /^(.)\1{2,}$/.test(word)
+
+/** Forms of words are asked for again and again: the same word, the same form. Bounded. */
+const forms = new Map<string, string>()
+
+function formOf(word: string): string {
+  let form = forms.get(word)
+  if (form === undefined) {
+    form = tagForm(word)
+    if (forms.size >= 200_000) forms.clear()
+    forms.set(word, form)
+  }
+  return form
+}

@@ -1,0 +1,117 @@
+import lists from 'stopword'
+
+/*
+ * Language by stop words: the language most of whose function words a text uses. It decides only which words begin and end no phrase, so
+ * near languages (Danish, Norwegian) may be taken for each other without harm.
+ */
+
+// biome-ignore format: a table
+const languages = [
+  'afr', 'ara', 'ben', 'bul', 'cat', 'ces', 'dan', 'deu', 'ell', 'eng', 'epo', 'est', 'eus', 'fas', 'fin', 'fra', 'gle', 'glg', 'heb',
+  'hin', 'hrv', 'hun', 'hye', 'ind', 'ita', 'jpn', 'kor', 'lat', 'lav', 'lit', 'mar', 'nld', 'nob', 'pol', 'por', 'ron', 'rus', 'slk',
+  'slv', 'som', 'spa', 'swa', 'swe', 'tgl', 'tha', 'tur', 'ukr', 'urd', 'vie', 'zho',
+] as const
+export type Language = (typeof languages)[number]
+
+/** English words that carry no topic, beyond the usual list: auxiliaries, adverbs, connectives, the furniture of documentation. */
+const englishMore =
+  `able above across actually add added adding additional additionally already also although always among another
+anyone anything around available away based basic basically because become becomes before behind being below besides better between beyond
+bit both bring build built call called calling calls can't cannot case cases cause certain change changed changes changing check choose
+click come comes common completely consider contain contained containing contains correct correctly could couldn't create created creates
+creating current currently default define defined defines depending describe described describes description details did didn't different
+directly do does doesn't doing don't done due during each easily easy either else enable end enough ensure entire equal especially etc even
+ever every everything exactly example examples except exist existing exists expected explicitly far few find fine first fix fixed follow
+followed following follows found four full fully further furthermore general generally get gets getting give given gives giving go goes
+going good got great had hand handle handled has have having hence her here high higher him his hold how however i'd i'll i'm i've idea
+important in include included includes including indeed initial inside instead is isn't it's its itself just keep kept kind know known
+large larger last later latest least less let let's like likely line list little long longer look looking lot low lower made main mainly
+make makes making many matter may maybe mean means might more moreover most mostly much must my name named namely need needed needs neither
+never nevertheless new newly next nice no non none nor not note notes nothing now number obtain obviously off often ok okay old on once one
+ones only onto optional optionally or order other others otherwise ought our out over own part particular particularly pass passed past
+per perform performed perhaps please possible possibly potentially pre prefer present previous previously prior probably proper properly
+provide provided provides providing purpose put quite rather really reason recent recently recommended regarding related relatively
+remain remains require required requires respectively rest result resulting results return returned returns right run running runs said
+same say says second section see seem seems seen self separate set sets setting several shall short should shouldn't show showed
+showing shown shows significant significantly similar similarly simple simply since single small smaller so some somehow someone something
+sometimes soon sort specific specifically specified specify start started starting starts still stop such suggest suggested sure take
+taken takes taking than thanks that's their theirs them themselves thereby therefore therein thing things think third though three thus
+time times today together told took toward towards tried tries true try trying two type types typically under understand unless unlike
+until upon us use used useful user uses using usual usually various versus very via want wants was wasn't way ways we'll we're we've well
+went weren't what when where which who whom while whatever whenever whereas wherever whether whichever whole whose why wide will wish within without won't word words work
+working works would wouldn't write written wrong yes yet you'd you'll you're you've yourself zero eg ie e.g i.e vs cf et al fig
+figure table http https www com org html href img src readme todo tbd copyright rights reserved license licence author authors draft
+january february march april june july august september october november december monday tuesday wednesday thursday friday saturday sunday
+click here md png svg jpg gif github badge npm-install`.split(/\s+/)
+
+interface Lists {
+  readonly byLanguage: ReadonlyMap<Language, ReadonlySet<string>>
+  readonly languagesOf: ReadonlyMap<string, readonly Language[]>
+}
+
+let built: Lists | undefined
+
+function stopLists(): Lists {
+  if (built) return built
+  const byLanguage = new Map<Language, Set<string>>()
+  const languagesOf = new Map<string, Language[]>()
+  for (const language of languages) {
+    const words = new Set(lists[language].map((word) => word.toLowerCase()))
+    for (const word of words) {
+      const known = languagesOf.get(word)
+      if (known) known.push(language)
+      else languagesOf.set(word, [language])
+    }
+    byLanguage.set(language, words)
+  }
+  for (const word of englishMore) byLanguage.get('eng')!.add(word)
+  built = { byLanguage, languagesOf }
+  return built
+}
+
+/** Words that are looked at, and the least share of them that must be stop words of the language. */
+const LOOK_AT = 1500
+const LEAST_SHARE = 0.08
+const LEAST_WORDS = 12
+
+/** @returns undefined for a text too short or too much of a list to tell */
+export function detectLanguage(words: Iterable<string>): Language | undefined {
+  const { languagesOf } = stopLists()
+  const hits = new Map<Language, number>()
+  let seen = 0
+  for (const word of words) {
+    if (++seen > LOOK_AT) break
+    for (const language of languagesOf.get(word.toLowerCase()) ?? []) hits.set(language, (hits.get(language) ?? 0) + 1)
+  }
+  if (seen < LEAST_WORDS) return undefined
+  let best: Language | undefined
+  let most = LEAST_SHARE * Math.min(seen, LOOK_AT)
+  for (const language of languages) {
+    const count = hits.get(language) ?? 0
+    if (count > most) {
+      most = count
+      best = language
+    }
+  }
+  return best
+}
+
+/** content: may begin and end a phrase. connector: may stand inside one ("proof of stake"). stop: stands in none. */
+export type WordRole = 'content' | 'connector' | 'stop'
+
+const englishConnectors = new Set(['of', 'for', 'in', 'per', 'to', 'and', 'on', 'by', 'as', 'at', 'with'])
+
+/**
+ * Role of a word in phrases. English stop words count in every language: they are in all technical texts. In languages other than
+ * English the short stop words connect ("taux de change"); in scripts without spaces none does.
+ */
+export function wordRoles(language: Language | undefined): (lowerCased: string) => WordRole {
+  const { byLanguage } = stopLists()
+  const english = byLanguage.get('eng')!
+  const own = byLanguage.get(language ?? 'eng')!
+  return (word) => {
+    if (!own.has(word) && !english.has(word)) return 'content'
+    if (englishConnectors.has(word)) return 'connector'
+    return language !== undefined && language !== 'eng' && word.length <= 3 ? 'connector' : 'stop'
+  }
+}

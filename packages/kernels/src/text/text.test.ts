@@ -1,0 +1,119 @@
+import { describe, expect, it } from 'vitest'
+import { pageFields } from './page-fields.ts'
+import { pagePhrases } from './phrases.ts'
+import { detectLanguage } from './stop-words.ts'
+import { wordRuns } from './words.ts'
+
+const runs = (text: string) => [...wordRuns(text)].map((run) => run.words.join('|'))
+const surfaces = (title: string, text: string) =>
+  new Set([...pagePhrases(pageFields(title, text)).phrases.values()].map(({ surface }) => surface))
+
+describe('page fields', () => {
+  it('part title, headings, links and body, and leave code, addresses and markup out', () => {
+    const fields = pageFields(
+      'Sockets',
+      [
+        '# Sockets',
+        'Open a **socket** with [the client](https://a.example/b) and `socket.connect`, see https://c.example/d.',
+        '```js',
+        'const hidden = 1',
+        '```',
+        '![badge](https://x.example/y.svg) <b>bold</b> &amp; mail me@example.org or @somebody',
+        '## License',
+        'MIT forever',
+        '## Usage notes',
+        '    indented code',
+        'after',
+      ].join('\n'),
+    )
+    expect(fields.headings).toEqual(['Sockets', 'Usage notes'])
+    expect(fields.links).toEqual(['the client'])
+    expect(fields.body).toContain('socket.connect')
+    for (const left of ['hidden', 'http', 'badge', 'MIT', 'indented', 'example', 'somebody', '<', '*']) {
+      expect(fields.body).not.toContain(left)
+    }
+  })
+
+  it('read MediaWiki headings and links', () => {
+    const fields = pageFields(
+      'Rome',
+      "== History ==\nThe [[Roman Republic|republic]] fell. {{Infobox|x=1}}\n=== Kings ===\n'''Numa'''",
+    )
+    expect(fields.headings).toEqual(['History', 'Kings'])
+    expect(fields.links).toEqual(['republic'])
+    expect(fields.body).not.toContain('Infobox')
+  })
+
+  it('leave the names of people behind links out', () => {
+    expect(
+      pageFields('x', 'By [Ada Lovelace](https://github.com/ada) and [engine](https://github.com/ada/engine)').body,
+    ).toBe('By\n\nand engine')
+  })
+
+  it('cost no more for a page of megabytes than for a long one', () => {
+    const started = performance.now()
+    pageFields('big', '[a](b `c` <d '.repeat(400_000))
+    expect(performance.now() - started).toBeLessThan(2_000)
+  })
+})
+
+describe('words', () => {
+  it('end a run at punctuation and keep names and identifiers whole', () => {
+    expect(runs('The proof-of-work chain, node.js and eth_getLogs. C++ rocks (C# too)')).toEqual([
+      'The|proof-of-work|chain',
+      'node.js|and|eth_getLogs',
+      'C++|rocks',
+      'C#|too',
+    ])
+  })
+
+  it('cut scripts without spaces into words', () => {
+    expect(runs('自然語言処理')[0]?.split('|').length).toBeGreaterThan(1)
+  })
+})
+
+describe('phrases', () => {
+  it('begin and end with words that carry a topic, and cross no punctuation', () => {
+    const found = surfaces(
+      'Proof of stake',
+      'The validator of the proof of stake chain. Rewards, penalties and 12 more were paid in 2021.',
+    )
+    expect(found).toContain('proof of stake')
+    expect(found).toContain('stake chain')
+    for (const junk of ['the validator', 'Rewards penalties', '2021', 'of stake', 'more', 'penalties and']) {
+      expect(found).not.toContain(junk)
+    }
+  })
+
+  it('leave out the furniture of pages', () => {
+    const found = surfaces(
+      'Backwards Compatibility',
+      '## Security Considerations\nUsage and Installation of gas tokens',
+    )
+    expect([...found].filter((surface) => /Compat|Security Cons|^Usage$|^Installation$/.test(surface))).toEqual([])
+  })
+
+  it('join words of scripts without spaces as they are written', () => {
+    expect(surfaces('机器学习', '机器学习是人工智能的一个分支。')).toContain('机器学习')
+  })
+
+  it('weigh the title above the running text', () => {
+    const { phrases } = pagePhrases(pageFields('Gas refunds', 'storage storage storage'))
+    expect(phrases.get('gas refund')!.weight).toBeGreaterThan(phrases.get('storage')!.weight)
+  })
+})
+
+describe('language', () => {
+  it.each([
+    ['eng', 'the cat sat on the mat and it was not amused by the dog that came in'],
+    ['deu', 'die Katze saß auf der Matte und sie war nicht erfreut über den Hund, der herein kam'],
+    ['fra', "le chat est sur le tapis et il n'est pas content du chien qui est entré dans la maison"],
+    ['rus', 'кошка сидела на ковре и была не рада собаке которая вошла в дом как и вчера'],
+  ])('is told by stop words: %s', (language, text) => {
+    expect(detectLanguage([...wordRuns(text)].flatMap((run) => run.words))).toBe(language)
+  })
+
+  it('is not guessed from a few words', () => {
+    expect(detectLanguage(['gas', 'limit'])).toBeUndefined()
+  })
+})
