@@ -66,6 +66,7 @@ export {
   metricGroups,
   metricList,
   metricNamed,
+  type NamedMetric,
   recordMetrics,
 } from './record-metrics.ts'
 export { type JobStatus, jobStatuses, type ServiceName, type Stage, services, stages } from './stages.ts'

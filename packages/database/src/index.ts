@@ -134,6 +134,7 @@ export {
   readRunEvaluation,
   takeStaleRun,
 } from './run-evaluations.ts'
+export { type ComparedTag, compareTags, type ListRuns, listRuns, type RunPosition, type RunRow } from './run-listing.ts'
 export {
   listRunningJobs,
   listWaitingWikis,

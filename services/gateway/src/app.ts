@@ -5,6 +5,7 @@ import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import { events } from '@tagloom/contracts'
 import { ensureApiKey } from '@tagloom/database'
 import { consumeEvents, on, type ServiceDeps } from '@tagloom/service-kit'
+import { type LiveRecords, openLiveRecords } from '@tagloom/service-kit/live-records'
 import Fastify, { type FastifyInstance } from 'fastify'
 import { hashApiKey } from './auth/api-key.ts'
 import { authenticate } from './auth/authenticate.ts'
@@ -23,6 +24,7 @@ import { watchJobs } from './watchdog/watch-jobs.ts'
 /** What the routes work with. */
 export interface GatewayDeps extends ServiceDeps<Config> {
   readonly keys: KnownKeys
+  readonly live: LiveRecords
   readonly metrics: GatewayMetrics
 }
 
@@ -34,7 +36,18 @@ const heartbeatMs = 15_000
 
 /** The gateway, not listening. From ready to closing it starts queued jobs and watches the running ones. */
 export async function buildApp(service: ServiceDeps<Config>): Promise<FastifyInstance> {
-  const deps: GatewayDeps = { ...service, keys: new KnownKeys(service.db), metrics: createMetrics(service.registry) }
+  const live = await openLiveRecords({
+    bus: service.bus,
+    redisUrl: service.config.REDIS_URL,
+    ttlSeconds: service.config.METRICS_TTL_SECONDS,
+    onRedisError: ({ message }) => service.log.event('connection_lost', { server: 'redis', reason: message }),
+  })
+  const deps: GatewayDeps = {
+    ...service,
+    live,
+    keys: new KnownKeys(service.db),
+    metrics: createMetrics(service.registry),
+  }
   const app = createHttp(deps)
   await app.register(helmet)
   if (deps.config.RATE_LIMIT_PER_MINUTE > 0) await limitRate(app, deps.config.RATE_LIMIT_PER_MINUTE)
@@ -45,6 +58,7 @@ export async function buildApp(service: ServiceDeps<Config>): Promise<FastifyIns
   app.addHook('onReady', () => ensureOwnKey(deps))
   consumeEvents(app, deps, [on([events.jobCompleted, events.jobFailed], { failsJob: false }, handleJobEnded)])
   watchJobs(app, deps)
+  app.addHook('onClose', () => live.close())
   return app
 }
 

@@ -3,6 +3,7 @@ import type { ConfigOf } from '@tagloom/service-kit'
 import Type from 'typebox'
 
 export const environment = {
+  REDIS_URL: Type.String({ default: '', description: 'Live run records are in this Redis rather than in NATS' }),
   TAGLOOM_API_KEY: Type.Union([Type.Literal(''), Type.String({ minLength: minApiKeyLength })], {
     default: '',
     description: `The first API key, with every scope, of ${minApiKeyLength} characters or more; without it only keys made before work`,

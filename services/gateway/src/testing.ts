@@ -17,7 +17,7 @@ export interface TestGateway {
   /** A request by a key; the answer's JSON where it has one */
   call(
     key: string,
-    method: 'GET' | 'POST' | 'DELETE',
+    method: 'GET' | 'POST' | 'PUT' | 'DELETE',
     url: string,
     body?: unknown,
     headers?: Record<string, string>,

@@ -1,4 +1,19 @@
 export {
+  Alert,
+  AlertDetails,
+  AlertList,
+  AlertListQuery,
+  AlertParams,
+  AlertRulesOfWiki,
+  NewAlertRules,
+  NewRulePreview,
+  NewSilence,
+  RulePreview,
+  Silence,
+  SilenceList,
+  SilenceParams,
+} from './alerts.ts'
+export {
   ApiKey,
   ApiKeyList,
   ApiKeyListQuery,
@@ -37,6 +52,19 @@ export {
 export { type List, listOf, listQuery, maxPageSize } from './paging.ts'
 export { ApiKeyParams, DecisionParams, JobParams, PageParams, WikiParams } from './parameters.ts'
 export { Problem, type ProblemCode, problemCodes, problemType } from './problem.ts'
+export {
+  Baseline,
+  CompareParams,
+  Comparison,
+  defaultTrendWindow,
+  JobMetrics,
+  Run,
+  RunList,
+  RunListQuery,
+  TrendQuery,
+  Trends,
+  type Verdict,
+} from './runs.ts'
 export {
   Decision,
   type DecisionKind,

@@ -7,16 +7,21 @@ import {
   type JobProgress,
   type JobStreamEvent,
   jobSubjects,
+  type RunRecord,
 } from '@tagloom/contracts'
 import { type Database, type JobView, readJobView } from '@tagloom/database'
+import type { LiveRecords } from '@tagloom/service-kit/live-records'
 import { toJob } from './to-job.ts'
 
 /** The longest that the end of a job can go unseen when its message was lost */
 const lookEveryMs = 2_000
+/** How often the live record is looked at */
+const metricsEveryMs = 500
 
 interface Deps {
   readonly db: Database
   readonly bus: Pick<Bus, 'follow'>
+  readonly live: Pick<LiveRecords, 'get'>
 }
 
 /**
@@ -42,8 +47,19 @@ export async function* followJob(
   yield message('snapshot', snapshot)
   if (hasEnded(snapshot)) return yield message('ended', snapshot)
   let sequence = after
+  let lookAt = Date.now() + lookEveryMs
+  let metricsAt = 0
+  let samples = 0
   while (!signal.aborted) {
-    const come = await within(next, lookEveryMs, signal)
+    const come = await within(next, metricsEveryMs, signal)
+    if (Date.now() >= metricsAt) {
+      metricsAt = Date.now() + metricsEveryMs
+      const record = await deps.live.get(job.wikiId, job.id).catch(() => undefined)
+      if (record && record.samples.received !== samples) {
+        samples = record.samples.received
+        yield message('metrics', record)
+      }
+    }
     if (come && !come.done) {
       next = followed.next()
       next.catch(() => {})
@@ -52,6 +68,8 @@ export async function* followJob(
       if (progress) yield message('progress', progress, sequence)
       if (!isEnd(come.value.envelope, job.id)) continue
     }
+    if (!come && Date.now() < lookAt) continue
+    lookAt = Date.now() + lookEveryMs
     const now = await readNow()
     if (!hasEnded(now)) continue
     yield message('ended', now, sequence)
@@ -65,7 +83,7 @@ export async function* followJob(
 
 const hasEnded = (job: Job): boolean => job.status !== 'queued' && job.status !== 'running'
 
-const message = (event: JobStreamEvent, data: Job | JobProgress, sequence?: number): SSEMessage => ({
+const message = (event: JobStreamEvent, data: Job | JobProgress | RunRecord, sequence?: number): SSEMessage => ({
   event,
   data,
   ...(sequence === undefined ? {} : { id: String(sequence) }),

@@ -1,4 +1,4 @@
-import { ClusterMetrics, WikiParams } from '@tagloom/contracts'
+import { ClusterMetrics, TrendQuery, WikiParams } from '@tagloom/contracts'
 import { readClusterMetrics } from '@tagloom/database'
 import { findWiki } from './find.ts'
 import type { Routes } from './index.ts'
@@ -14,13 +14,16 @@ export const clusterMetricsRoutes: Routes =
           tags: ['Run records'],
           operationId: 'getClusterMetrics',
           summary: 'The record of the last run, and the averages of the runs so far',
+          description:
+            'The averages are over all runs, or with ?window= over the last so many, with ?days= over those of so many days.',
           params: WikiParams,
+          querystring: TrendQuery,
           response: { 200: ClusterMetrics },
         },
       },
-      async ({ params }) => {
+      async ({ params, query }) => {
         await findWiki(db, params.wiki_id)
-        return readClusterMetrics(db, params.wiki_id)
+        return readClusterMetrics(db, params.wiki_id, query)
       },
     )
   }

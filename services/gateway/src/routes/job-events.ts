@@ -25,7 +25,7 @@ export const jobEventRoutes: Routes = (deps) => async (app) => {
         tags: ['Jobs'],
         operationId: 'followJob',
         summary: 'Progress as server-sent events',
-        description: `Begins with \`snapshot\` (a Job), goes on with \`progress\` (a JobProgress), and ends after \`ended\` (a Job).
+        description: `Begins with \`snapshot\` (a Job), goes on with \`progress\` (a JobProgress) and \`metrics\` (the run record so far), and ends after \`ended\` (a Job).
 Resume with Last-Event-ID. Comments keep the connection open.`,
         params: JobParams,
         headers: Type.Object({ 'last-event-id': Type.Optional(Type.String({ pattern: '^[0-9]{1,15}$' })) }),
