@@ -16,6 +16,11 @@ export async function openTaggerEmbedder(config: Config, log: Log): Promise<Embe
     token: config.HF_TOKEN,
     device: config.INFERENCE_DEVICE,
     ...(config.INFERENCE_THREADS > 0 ? { threads: config.INFERENCE_THREADS } : {}),
+    // An error that nobody catches ends the process in order; whoever supervises it starts it anew.
+    onDeath: (error) =>
+      queueMicrotask(() => {
+        throw error
+      }),
     onProgress: ({ model, file, bytes, totalBytes }) => {
       const tenth = Math.floor((10 * bytes) / Math.max(1, totalBytes))
       if (tenth === shownTenth) return

@@ -23,6 +23,8 @@ export interface EmbedderOptions extends ObtainOptions {
   /** CPU threads in all; by default as many as the process may use. */
   readonly threads?: number
   readonly recipe?: PageRecipe
+  /** Told when a worker died: the embedder answers nothing any more, and its process had better end. */
+  readonly onDeath?: (error: Error) => void
 }
 
 export interface EmbedStats {
@@ -109,7 +111,7 @@ export async function openEmbedder(options: EmbedderOptions): Promise<Embedder> 
   const threads = options.threads ?? availableParallelism()
   const sessions = wished === 'cpu' ? sessionCount(threads, spec.onnxBytes) : 1
   const setup: WorkerSetup = { spec, device: wished, threads: Math.max(1, Math.floor(threads / sessions)), recipe }
-  const pool = await WorkerPool.open(setup, sessions)
+  const pool = await WorkerPool.open(setup, sessions, options.onDeath)
   return new PooledEmbedder(spec, recipe, pool)
 }
 
@@ -242,26 +244,28 @@ class WorkerPool {
   readonly fallback: string | undefined
   readonly size: number
   #workers: Worker[]
+  #onDeath: ((error: Error) => void) | undefined
   #idle: Worker[]
   #queue: Waiting[] = []
   #inHand = new Map<Worker, Waiting>()
   #failure: Error | undefined
   #nextId = 0
 
-  private constructor(workers: Worker[], first: Opened & { opened: true }) {
+  private constructor(workers: Worker[], first: Opened & { opened: true }, onDeath?: (error: Error) => void) {
     this.#workers = workers
+    this.#onDeath = onDeath
     this.#idle = [...workers]
     this.size = workers.length
     this.device = first.device
     this.fallback = first.fallback
     for (const worker of workers) {
       worker.on('message', (reply: EmbedReply) => this.#settle(worker, reply))
-      worker.on('error', (cause) => this.#fail(new Error('embedding worker died', { cause })))
-      worker.on('exit', (code) => this.#fail(new Error(`embedding worker exited with code ${code}`)))
+      worker.on('error', (cause: Error) => this.#die(new Error(`embedding worker died: ${cause.message}`, { cause })))
+      worker.on('exit', (code) => this.#die(new Error(`embedding worker exited with code ${code}`)))
     }
   }
 
-  static async open(setup: WorkerSetup, size: number): Promise<WorkerPool> {
+  static async open(setup: WorkerSetup, size: number, onDeath?: (error: Error) => void): Promise<WorkerPool> {
     const workers: Worker[] = []
     for (let k = 0; k < size; k++) {
       workers.push(new Worker(new URL('./embed-worker.ts', import.meta.url), { workerData: setup, name: `embed-${k}` }))
@@ -272,7 +276,7 @@ class WorkerPool {
       await Promise.all(workers.map((worker) => worker.terminate()))
       throw failed.refused ? new ModelRefused(failed.error) : new Error(failed.error)
     }
-    return new WorkerPool(workers, opened[0] as Opened & { opened: true })
+    return new WorkerPool(workers, opened[0] as Opened & { opened: true }, onDeath)
   }
 
   async run(make: Waiting['make'], signal?: AbortSignal): Promise<Embedded> {
@@ -323,8 +327,15 @@ class WorkerPool {
     this.#next()
   }
 
+  #die(error: Error): void {
+    if (this.#failure !== undefined) return
+    this.#fail(error)
+    this.#onDeath?.(error)
+  }
+
   #fail(error: Error): void {
-    this.#failure ??= error
+    if (this.#failure !== undefined) return
+    this.#failure = error
     const waiting = [...this.#inHand.values(), ...this.#queue]
     this.#inHand.clear()
     this.#queue = []

@@ -1,0 +1,104 @@
+#!/usr/bin/env python3
+"""The peers of `npm run bench -- embed --whole-text`: the same texts and model by Python's ONNX Runtime, and by sentence-transformers.
+
+  embed_peer.py --pages F.ndjson --model FOLDER [--batch 16] [--limit N] [--sentence-transformers NAME_OR_FOLDER]
+
+Prints one JSON line each. ONNX Runtime: tokenizers (Rust), batches sorted by length, all cores, as its documentation advises.
+sentence-transformers: PyTorch float32 on the CPU; without --sentence-transformers it is left out. `random` builds the
+MiniLM architecture with random weights, which is as fast as the trained one and needs no download.
+Needs: onnxruntime, tokenizers, numpy; for the second torch, transformers, sentence-transformers.
+"""
+import argparse
+import json
+import os
+import time
+
+import numpy as np
+
+
+def read_texts(path, limit):
+    texts = []
+    with open(path, encoding="utf8") as lines:
+        for line in lines:
+            if line.strip():
+                page = json.loads(line)
+                text, title = page["text"], page["title"]
+                texts.append(text if text.startswith(title) else f"{title}\n{text}")
+    return texts[:limit]
+
+
+def onnx_runtime(texts, folder, batch, most):
+    import onnxruntime as ort
+    from tokenizers import Tokenizer
+
+    tokenizer = Tokenizer.from_file(os.path.join(folder, "tokenizer.json"))
+    tokenizer.enable_truncation(most)
+    tokenizer.no_padding()
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = len(os.sched_getaffinity(0))
+    options.inter_op_num_threads = 1
+    file = next(f for f in ("model_int8.onnx", "onnx/model.onnx", "model.onnx") if os.path.exists(os.path.join(folder, f)))
+    session = ort.InferenceSession(os.path.join(folder, file), options, providers=["CPUExecutionProvider"])
+    started, cpu = time.perf_counter(), time.process_time()
+    rows = [e.ids for e in tokenizer.encode_batch([t[: most * 16] for t in texts])]
+    order = sorted(range(len(rows)), key=lambda i: len(rows[i]))
+    tokens = 0
+    for k in range(0, len(order), batch):
+        part = [rows[i] for i in order[k : k + batch]]
+        width = max(map(len, part))
+        ids = np.zeros((len(part), width), np.int64)
+        mask = np.zeros((len(part), width), np.int64)
+        for r, row in enumerate(part):
+            ids[r, : len(row)] = row
+            mask[r, : len(row)] = 1
+        session.run(["sentence_embedding"], {"input_ids": ids, "attention_mask": mask})
+        tokens += sum(map(len, part))
+    return time.perf_counter() - started, time.process_time() - cpu, tokens
+
+
+def sentence_transformers(texts, name, folder, most):
+    import torch
+    from sentence_transformers import SentenceTransformer, models
+    from transformers import AutoConfig, AutoModel, PreTrainedTokenizerFast
+
+    if name == "random":
+        build = os.path.join(folder, "..", "..", ".tagloom", "random-minilm")
+        AutoModel.from_config(AutoConfig.from_pretrained(folder)).save_pretrained(build)
+        PreTrainedTokenizerFast.from_pretrained(folder).save_pretrained(build)
+        word = models.Transformer(build, max_seq_length=most)
+        model = SentenceTransformer(modules=[word, models.Pooling(word.get_word_embedding_dimension())], device="cpu")
+    else:
+        model = SentenceTransformer(name, device="cpu")
+        model.max_seq_length = most
+    torch.set_num_threads(len(os.sched_getaffinity(0)))
+    started, cpu = time.perf_counter(), time.process_time()
+    model.encode([t[: most * 16] for t in texts], batch_size=32, show_progress_bar=False)
+    return time.perf_counter() - started, time.process_time() - cpu
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--pages", required=True)
+    parser.add_argument("--model", required=True)
+    parser.add_argument("--batch", type=int, default=16)
+    parser.add_argument("--limit", type=int, default=None)
+    parser.add_argument("--tokens", type=int, default=256, help="longest text")
+    parser.add_argument("--sentence-transformers", default=os.environ.get("EMBED_PEER_SENTENCE_TRANSFORMERS"))
+    args = parser.parse_args()
+    texts = read_texts(args.pages, args.limit)
+    seconds, cpu, tokens = onnx_runtime(texts, args.model, args.batch, args.tokens)
+    show("python onnxruntime", texts, seconds, cpu, tokens)
+    if args.sentence_transformers:
+        seconds, cpu = sentence_transformers(texts, args.sentence_transformers, args.model, args.tokens)
+        show("sentence-transformers", texts, seconds, cpu, tokens)
+
+
+def show(peer, texts, seconds, cpu, tokens):
+    line = {"peer": peer, "pages": len(texts), "seconds": round(seconds, 4)}
+    line |= {"pagesPerSecond": round(len(texts) / seconds, 2), "tokensPerSecond": round(tokens / seconds)}
+    line |= {"tokensPerCpuSecond": round(tokens / cpu), "tokens": tokens}
+    print(json.dumps(line))
+
+
+if __name__ == "__main__":
+    main()
