@@ -94,6 +94,26 @@ export {
   startNextJob,
 } from './jobs.ts'
 export {
+  type ClusterPage,
+  type ClusterTagRow,
+  createTags,
+  type Membership,
+  type PageInClusters,
+  readClusterPages,
+  readClusterTags,
+  readForClusters,
+  readLayers,
+  readMemberships,
+  readPagesInClusters,
+  readVocabulary,
+  type StoredTag,
+  saveClusterTags,
+  saveForClusters,
+  saveTagEmbeddings,
+  saveTagParents,
+  type TagToCreate,
+} from './labelling.ts'
+export {
   addOutbox,
   claimInbox,
   countOutbox,
@@ -123,6 +143,16 @@ export { migrate } from './migrate.ts'
 export { type PageToStore, type StoredPages, storePages } from './page-import.ts'
 export { openPageMirror, type PageMirror } from './page-mirror.ts'
 export { deletePage, listPages, type PageRow, type PageTagRow, readPage } from './page-reading.ts'
+export {
+  countJobBatches,
+  listJobPageIds,
+  type PageDecisions,
+  type PageTagToStore,
+  readPageDecisions,
+  readPageVectors,
+  readVectorSample,
+  savePageTags,
+} from './page-tagging.ts'
 export {
   addForgottenEvaluations,
   addRunEvaluation,
