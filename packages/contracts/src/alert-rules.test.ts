@@ -1,3 +1,4 @@
+import { readFile } from 'node:fs/promises'
 import { Value } from 'typebox/value'
 import { describe, expect, it } from 'vitest'
 import { AlertRules, checkRules, defaultAlertRules, qualityThresholds } from './alert-rules.ts'
@@ -30,4 +31,14 @@ describe('alert rules', () => {
     expect(errors.map((error) => error.path)).toEqual(['/0/clearing', '/1/rule', '/1/message', '/2/measure'])
     expect(errors[0]?.message).toBe('expected at least firing (0.2) for a rule that fires below it, got 0.1')
   })
+})
+
+it('has a section of the runbook, and a row of the thresholds, for every default rule', async () => {
+  const page = (name: string) => readFile(new URL(`../../../docs/${name}.md`, import.meta.url), 'utf8')
+  const [runbook, thresholds] = await Promise.all([page('runbook'), page('thresholds')])
+  for (const rule of defaultAlertRules) {
+    expect(rule.runbook).toBe(`docs/runbook.md#${rule.rule}`)
+    expect(runbook).toContain(`\n## ${rule.rule}\n`)
+    expect(thresholds).toMatch(new RegExp(`\\| ${rule.rule} \\| \`${rule.metric}\``))
+  }
 })

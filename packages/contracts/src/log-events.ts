@@ -319,6 +319,12 @@ const delivery = {
     description: 'A message could not be handled and lies in TAGLOOM_DEAD with its reason',
     fields: { subject: Type.String(), message_id: Type.String(), deliveries: count, code, reason },
   }),
+  consumer_recovering: declare({
+    level: 'WARNING',
+    scope: 'service',
+    description: 'A consumer could not pull; it makes its stream and itself again and goes on',
+    fields: { consumer: Type.String(), reason },
+  }),
   message_redriven: declare({
     level: 'INFO',
     scope: 'service',
