@@ -114,6 +114,15 @@ export {
   type TagToCreate,
 } from './labelling.ts'
 export {
+  addLlmSpending,
+  freeLlmSlot,
+  type LlmSpending,
+  readLlmReply,
+  readLlmSpending,
+  saveLlmReply,
+  takeLlmSlot,
+} from './llm.ts'
+export {
   addOutbox,
   claimInbox,
   countOutbox,

@@ -1,6 +1,18 @@
 import { sql } from 'drizzle-orm'
-import { bigint, index, integer, jsonb, pgTable, primaryKey, real, text, uniqueIndex } from 'drizzle-orm/pg-core'
+import {
+  bigint,
+  doublePrecision,
+  index,
+  integer,
+  jsonb,
+  pgTable,
+  primaryKey,
+  real,
+  text,
+  uniqueIndex,
+} from 'drizzle-orm/pg-core'
 import { bytea, createdAt, instant } from './columns.ts'
+import { jobs } from './jobs.ts'
 import { wikis } from './wikis.ts'
 
 export type TagStatus = 'proposed' | 'approved' | 'rejected' | 'merged'
@@ -94,4 +106,13 @@ export const llmSlots = pgTable('llm_slots', {
   slot: integer().primaryKey(),
   holder: text().notNull(),
   expiresAt: instant('expires_at').notNull(),
+})
+
+/** What a job's LLM calls have cost so far, over all replicas: what its budget is held against. */
+export const llmSpending = pgTable('llm_spending', {
+  jobId: text('job_id')
+    .primaryKey()
+    .references(() => jobs.id, { onDelete: 'cascade' }),
+  tokens: bigint({ mode: 'number' }).notNull().default(0),
+  costUsd: doublePrecision('cost_usd').notNull().default(0),
 })
