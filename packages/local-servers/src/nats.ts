@@ -41,7 +41,7 @@ export async function localNats(options: NatsOptions): Promise<ManagedServer> {
       throw new LocalServerError('server_did_not_start', `nats-server did not start. Its last words:\n${tail}`)
     },
     async stop() {
-      await server?.end('SIGTERM', 8_000)
+      await server?.end('SIGTERM', 3_500)
     },
     async kill() {
       await server?.kill()

@@ -82,7 +82,7 @@ export async function embeddedPostgres(options: PostgresOptions): Promise<Manage
       await ensureDatabase(url)
     },
     async stop() {
-      await server?.end('SIGINT', 8_000)
+      await server?.end('SIGINT', 3_500)
     },
     async kill() {
       await server?.kill()
