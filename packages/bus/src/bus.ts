@@ -1,14 +1,16 @@
 import { jetstream, jetstreamManager } from '@nats-io/jetstream'
-import { connect, type NatsConnection } from '@nats-io/transport-node'
+import { connect, errors, headers, type MsgHdrs, type NatsConnection } from '@nats-io/transport-node'
 import type { EventDeclaration, OutgoingMessage } from '@tagloom/contracts'
-import { type ConsumeOptions, type Consumption, consume, type Handler } from './consume.ts'
+import { type ConsumeOptions, type Consumption, consume } from './consume.ts'
 import { type BatchConsumption, type BatchHandler, type BatchOptions, consumeBatches } from './consume-batches.ts'
 import type { BusCore, BusLog, Observation } from './core.ts'
 import { type DeadLetter, readDeadLetters, redrive } from './dead-letters.ts'
+import type { Handler } from './deliver.ts'
 import { BusError } from './errors.ts'
 import { type Followed, type FollowOptions, follow } from './follow.ts'
 import { type KeyValue, openKeyValue } from './key-value.ts'
 import { namesFor } from './names.ts'
+import { pause } from './pause.ts'
 import { reconcileStreams } from './streams.ts'
 
 export interface BusOptions {
@@ -57,10 +59,11 @@ export interface Bus {
 const oldest = [2, 11] as const
 const publishTimeoutMs = 5_000
 const publishAttempts = 3
+const publishPauseMs = 100
+const closeWithinMs = 1_000
 
 /** @throws BusError when the server cannot be reached in time, is too old, or has no JetStream */
 export async function connectBus(options: BusOptions): Promise<Bus> {
-  const log = options.log ?? (() => {})
   const connection = await connectWithin(options)
   try {
     checkServer(connection, options.url)
@@ -69,10 +72,11 @@ export async function connectBus(options: BusOptions): Promise<Bus> {
       js: jetstream(connection, { timeout: publishTimeoutMs }),
       manager: await jetstreamManager(connection, { timeout: publishTimeoutMs }),
       names: namesFor(options.prefix ?? ''),
-      log,
+      log: options.log ?? { event: () => {} },
       observe: options.observe ?? (() => {}),
+      onReconnect: new Set(),
     }
-    await reconcileStreams(core.manager, core.names)
+    await reconcileStreams(core)
     void reportStatus(core)
     return busOf(core)
   } catch (cause) {
@@ -80,7 +84,7 @@ export async function connectBus(options: BusOptions): Promise<Bus> {
     if (cause instanceof BusError) throw cause
     throw new BusError(
       'no_jetstream',
-      `JetStream does not answer at ${options.url} (${(cause as Error).message}): start nats-server with -js`,
+      `JetStream does not answer at ${shown(options.url)} (${(cause as Error).message}): start nats-server with -js`,
       { cause },
     )
   }
@@ -97,16 +101,21 @@ function busOf(core: BusCore): Bus {
     backlog: () => backlog(core),
     deadLetters: (limit) => readDeadLetters(core, limit),
     redrive: (letter) => redrive(core, letter, (message) => publishRaw(message.subject, message)),
-    reconcile: () => reconcileStreams(core.manager, core.names),
+    reconcile: () => reconcileStreams(core),
     ping: async () => {
       if (core.connection.isClosed()) throw new BusError('closed', 'the connection to NATS is closed')
       await core.manager.getAccountInfo()
     },
     close: async () => {
+      // What was said last (a nak, say) is still on its way to the server.
+      await Promise.race([core.connection.flush().catch(() => {}), pause(closeWithinMs)])
       await core.connection.close()
     },
   }
 }
+
+/** An address without its credentials */
+const shown = (url: string): string => url.replace(/\/\/[^@/]*@/, '//')
 
 async function connectWithin(options: BusOptions): Promise<NatsConnection> {
   const limitMs = options.connectTimeoutMs ?? 15_000
@@ -124,14 +133,19 @@ async function connectWithin(options: BusOptions): Promise<NatsConnection> {
         maxPingOut: 3,
       })
     } catch (cause) {
+      if (cause instanceof errors.AuthorizationError) {
+        throw new BusError('refused', `nats-server at ${shown(options.url)} refuses the credentials in NATS_URL`, {
+          cause,
+        })
+      }
       if (Date.now() >= end) {
         throw new BusError(
           'unreachable',
-          `nats-server cannot be reached at ${options.url} within ${limitMs / 1000} s (${(cause as Error).message}): check NATS_URL and that the server runs`,
+          `nats-server cannot be reached at ${shown(options.url)} within ${limitMs / 1000} s (${(cause as Error).message}): check NATS_URL and that the server runs`,
           { cause },
         )
       }
-      await new Promise((resolve) => setTimeout(resolve, 250))
+      await pause(250)
     }
   }
 }
@@ -140,28 +154,52 @@ function checkServer(connection: NatsConnection, url: string): void {
   const version = connection.info?.version ?? '0.0.0'
   const [major = 0, minor = 0] = version.split('.').map(Number)
   if (major < oldest[0] || (major === oldest[0] && minor < oldest[1])) {
-    throw new BusError('too_old', `nats-server ${version} at ${url} is too old: expected ${oldest.join('.')} or later`)
+    throw new BusError(
+      'too_old',
+      `nats-server ${version} at ${shown(url)} is too old: expected ${oldest.join('.')} or later`,
+    )
   }
   if (!connection.info?.jetstream)
-    throw new BusError('no_jetstream', `nats-server at ${url} runs without JetStream: start it with -js`)
+    throw new BusError('no_jetstream', `nats-server at ${shown(url)} runs without JetStream: start it with -js`)
 }
 
 async function reportStatus(core: BusCore): Promise<void> {
+  let lostAt = Date.now()
   for await (const status of core.connection.status()) {
-    if (status.type === 'disconnect' || status.type === 'reconnect') core.log('bus_connection', { state: status.type })
+    if (status.type === 'disconnect') {
+      lostAt = Date.now()
+      core.log.event('connection_lost', { server: 'nats', reason: 'the connection broke' })
+    } else if (status.type === 'reconnect') {
+      core.log.event('connection_restored', { server: 'nats', away_ms: Date.now() - lostAt })
+      for (const told of core.onReconnect) told()
+    }
   }
+}
+
+/** Structured mode of the CloudEvents NATS binding, with the trace context where tools look for it. */
+function headersOf(message: Omit<OutgoingMessage, 'subject'>): MsgHdrs {
+  const given = headers()
+  given.set('content-type', 'application/cloudevents+json')
+  const traceparent = /"traceparent":"([0-9a-f-]{55})"/.exec(message.body)?.[1]
+  if (traceparent) given.set('traceparent', traceparent)
+  return given
 }
 
 async function publish(core: BusCore, subject: string, message: Omit<OutgoingMessage, 'subject'>): Promise<void> {
   const started = performance.now()
   for (let attempt = 1; ; attempt++) {
     try {
-      const ack = await core.js.publish(subject, message.body, { msgID: message.messageId, timeout: publishTimeoutMs })
+      const ack = await core.js.publish(subject, message.body, {
+        msgID: message.messageId,
+        timeout: publishTimeoutMs,
+        headers: headersOf(message),
+      })
       core.observe({ kind: 'published', seconds: (performance.now() - started) / 1000, duplicate: ack.duplicate })
       return
     } catch (cause) {
       if (attempt < publishAttempts && !core.connection.isClosed()) {
-        await reconcileStreams(core.manager, core.names).catch(() => {})
+        await pause(publishPauseMs * attempt)
+        await reconcileStreams(core).catch(() => {})
         continue
       }
       core.observe({ kind: 'publish failed' })

@@ -2,8 +2,10 @@ import type { ConsumerMessages, JsMsg } from '@nats-io/jetstream'
 import type { EventDeclaration } from '@tagloom/contracts'
 import type { BusCore } from './core.ts'
 import { putToDead } from './dead-letters.ts'
+import { quietly, retry } from './deliver.ts'
 import { type Message, readMessage } from './message.ts'
 import { Reject } from './outcomes.ts'
+import { pause } from './pause.ts'
 import { reconcileConsumer, reconcileStreams } from './streams.ts'
 
 /*
@@ -53,17 +55,20 @@ export async function consumeBatches<E extends EventDeclaration>(
 
   const running = (async () => {
     let failures = 0
-    while (!stopping.signal.aborted) {
+    while (!stopping.signal.aborted && !core.connection.isClosed()) {
       try {
         const consumer = await core.js.consumers.get(stream, durable)
-        const messages = await consumer.consume({ max_messages: settings.maxBatch * 2 })
+        const messages = await consumer.consume({
+          max_messages: settings.maxBatch * 2,
+          abort_on_missing_resource: true,
+        })
         failures = 0
         await drain(core, settings, handler, messages, stopping.signal)
       } catch (error) {
         if (stopping.signal.aborted) return
-        core.log('bus_consumer_recovering', { durable, reason: (error as Error).message })
-        await new Promise((resolve) => setTimeout(resolve, Math.min(5_000, 100 * 2 ** failures++)))
-        await reconcileStreams(core.manager, core.names)
+        core.log.event('consumer_recovering', { consumer: settings.durable, reason: (error as Error).message })
+        await pause(Math.min(5_000, 100 * 2 ** failures++), stopping.signal)
+        await reconcileStreams(core)
           .then(ensure)
           .catch(() => {})
       }
@@ -112,7 +117,7 @@ async function drain<E extends EventDeclaration>(
   } finally {
     stopping.removeEventListener('abort', close)
     await handling
-    for (const raw of buffer) raw.nak()
+    for (const raw of buffer) quietly(() => raw.nak())
   }
 }
 
@@ -135,13 +140,8 @@ async function handleBatch<E extends EventDeclaration>(
   if (read.length === 0) return
   try {
     await handler(read.map(({ message }) => message))
-    for (const { raw } of read) raw.ack()
-  } catch (error) {
-    core.log('bus_handler_failed', {
-      durable: settings.durable,
-      messages: read.length,
-      reason: (error as Error).message,
-    })
+    for (const { raw } of read) quietly(() => raw.ack())
+  } catch {
     await handleApart(core, settings, handler, read)
   }
   core.observe({
@@ -172,13 +172,13 @@ async function handleApart<E extends EventDeclaration>(
     }
     try {
       await handler([message])
-      raw.ack()
+      quietly(() => raw.ack())
       failuresInARow = 0
     } catch (error) {
       failuresInARow++
       const last = raw.info.deliveryCount >= settings.maxDeliver
-      if (error instanceof Reject || last) await bury(core, settings, raw, (error as Error).message)
-      else raw.nak(retryDelayMs(raw))
+      if (error instanceof Reject || last) await bury(core, settings, raw, (error as Error).message, message)
+      else retry(core, raw, message, retryDelayMs(raw), (error as Error).message)
     }
   }
 }
@@ -190,11 +190,12 @@ async function bury<E extends EventDeclaration>(
   settings: Settings<E>,
   raw: JsMsg,
   reason: string,
+  message?: Message<E>,
 ): Promise<void> {
   try {
-    await putToDead(core, settings.durable, raw, reason)
-    raw.term(reason)
-  } catch {
-    raw.nak(retryMs)
+    await putToDead(core, settings.durable, raw, reason, message)
+    quietly(() => raw.term(reason.slice(0, 200)))
+  } catch (cause) {
+    retry(core, raw, message, retryMs, `could not be put aside (${reason}): ${(cause as Error).message}`)
   }
 }

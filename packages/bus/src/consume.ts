@@ -1,14 +1,14 @@
 import type { Consumer, JsMsg } from '@nats-io/jetstream'
 import type { EventDeclaration } from '@tagloom/contracts'
 import type { BusCore } from './core.ts'
-import { putToDead } from './dead-letters.ts'
-import { type Message, readMessage } from './message.ts'
-import { Reject, RetryLater } from './outcomes.ts'
+import { deliver, type Handler } from './deliver.ts'
+import type { Message } from './message.ts'
+import { pause } from './pause.ts'
 import { reconcileConsumer, reconcileStreams } from './streams.ts'
 
 /*
- * A delivery's states: pulled → in hand → acked | nak (comes again) | dead (terminated, kept with its reason).
- * Each of `concurrency` loops pulls one message at a time, so that nothing waits in this process while its ack_wait runs.
+ * Each of `concurrency` loops pulls one message at a time, so that nothing waits in this process while its ack_wait runs. A loop that
+ * fails (the server is away, its store was wiped) makes stream and consumer again and goes on.
  */
 
 export interface ConsumeOptions<E extends EventDeclaration> {
@@ -29,16 +29,15 @@ export interface ConsumeOptions<E extends EventDeclaration> {
 }
 
 export interface Consumption {
-  /** Stops pulling, waits up to `graceMs` for what is in hand, then hands the rest back. */
+  /** Stops pulling, waits up to `graceMs` for what is in hand, then aborts its signals and hands it back. */
   stop(graceMs?: number): Promise<void>
   readonly inHand: number
 }
 
-export type Handler<E extends EventDeclaration> = (message: Message<E>) => Promise<void>
-
 const defaults = { ackWaitMs: 30_000, maxDeliver: 8, backoffMs: [200, 1_000, 5_000, 15_000] }
 const pullExpiresMs = 5_000
-const handBackDelayMs = 100
+/** A pull that ends empty sooner than this was refused: without a pause the loop would spin */
+const tooSoonMs = 50
 
 export async function consume<E extends EventDeclaration>(
   core: BusCore,
@@ -50,7 +49,7 @@ export async function consume<E extends EventDeclaration>(
   const durable = core.names.durable(options.durable)
   const stopping = new AbortController()
   const dropping = new AbortController()
-  const inHand = new Set<Promise<void>>()
+  let inHand = 0
 
   const ensure = () =>
     reconcileConsumer(core.manager, {
@@ -62,25 +61,31 @@ export async function consume<E extends EventDeclaration>(
     })
   await ensure()
 
+  const pullAndDeliver = async (consumer: Consumer): Promise<void> => {
+    const began = performance.now()
+    const raw = await pull(consumer, stopping.signal)
+    if (raw) {
+      inHand++
+      await deliver(core, settings, handler, raw, dropping.signal).finally(() => inHand--)
+    } else if (performance.now() - began < tooSoonMs && !stopping.signal.aborted) {
+      throw new Error('the pull ended at once without a message')
+    }
+  }
+
   const loop = async () => {
     let consumer: Consumer | undefined
     let failures = 0
-    while (!stopping.signal.aborted) {
+    while (!stopping.signal.aborted && !core.connection.isClosed()) {
       try {
         consumer ??= await core.js.consumers.get(stream, durable)
-        const raw = await pull(consumer, stopping.signal)
+        await pullAndDeliver(consumer)
         failures = 0
-        if (!raw) continue
-        const work = deliver(core, settings, handler, raw, dropping.signal)
-        inHand.add(work)
-        await work.finally(() => inHand.delete(work))
       } catch (error) {
         if (stopping.signal.aborted) return
-        // The server is away, or its store was wiped: wait a little, then make stream and consumer again.
-        core.log('bus_consumer_recovering', { durable, reason: (error as Error).message })
-        await waitFor(Math.min(5_000, 100 * 2 ** failures++), stopping.signal)
         consumer = undefined
-        await reconcileStreams(core.manager, core.names)
+        core.log.event('consumer_recovering', { consumer: settings.durable, reason: (error as Error).message })
+        await pause(Math.min(5_000, 100 * 2 ** failures++), stopping.signal)
+        await reconcileStreams(core)
           .then(ensure)
           .catch(() => {})
       }
@@ -90,7 +95,7 @@ export async function consume<E extends EventDeclaration>(
 
   return {
     get inHand() {
-      return inHand.size
+      return inHand
     },
     async stop(graceMs = 8_000) {
       stopping.abort()
@@ -114,101 +119,4 @@ async function pull(consumer: Consumer, stopping: AbortSignal): Promise<JsMsg | 
   } finally {
     stopping.removeEventListener('abort', close)
   }
-}
-
-type Settings<E extends EventDeclaration> = ConsumeOptions<E> & Required<Pick<ConsumeOptions<E>, keyof typeof defaults>>
-
-async function deliver<E extends EventDeclaration>(
-  core: BusCore,
-  settings: Settings<E>,
-  handler: Handler<E>,
-  raw: JsMsg,
-  dropping: AbortSignal,
-): Promise<void> {
-  const started = performance.now()
-  const heartbeat = setInterval(() => raw.working(), settings.ackWaitMs / 3)
-  let message: Message<E> | undefined
-  const end = (outcome: 'acked' | 'retried' | 'dead' | 'handed back') =>
-    core.observe({
-      kind: 'delivered',
-      durable: settings.durable,
-      outcome,
-      seconds: (performance.now() - started) / 1000,
-      deliveryCount: raw.info.deliveryCount,
-    })
-  core.observe({ kind: 'in hand', durable: settings.durable, delta: 1 })
-  try {
-    message = readMessage(settings.events, raw, dropping)
-    if (raw.info.deliveryCount > settings.maxDeliver)
-      throw new Reject(
-        `delivered ${raw.info.deliveryCount} times: each process that had it in hand ended before it was done`,
-      )
-    await handler(message)
-    await raw.ackAck()
-    end('acked')
-  } catch (error) {
-    if (dropping.aborted) {
-      raw.nak(handBackDelayMs)
-      return end('handed back')
-    }
-    const lastTry = raw.info.deliveryCount >= settings.maxDeliver
-    if (error instanceof RetryLater && !lastTry) {
-      raw.nak(error.delayMs)
-      return end('retried')
-    }
-    if (error instanceof Reject || lastTry) {
-      await bury(core, settings, raw, message, error as Error, end)
-      return
-    }
-    core.log('bus_handler_failed', {
-      durable: settings.durable,
-      message_id: message?.id,
-      delivery: raw.info.deliveryCount,
-      reason: (error as Error).message,
-    })
-    raw.nak(settings.backoffMs[Math.min(raw.info.deliveryCount, settings.backoffMs.length) - 1])
-    end('retried')
-  } finally {
-    clearInterval(heartbeat)
-    core.observe({ kind: 'in hand', durable: settings.durable, delta: -1 })
-  }
-}
-
-async function bury<E extends EventDeclaration>(
-  core: BusCore,
-  settings: Settings<E>,
-  raw: JsMsg,
-  message: Message<E> | undefined,
-  error: Error,
-  end: (outcome: 'dead' | 'retried') => void,
-): Promise<void> {
-  const reason =
-    error instanceof Reject ? error.message : `failed ${raw.info.deliveryCount} times, last: ${error.message}`
-  try {
-    await settings.onDead?.(message, reason)
-    await putToDead(core, settings.durable, raw, reason)
-    raw.term(reason)
-    end('dead')
-  } catch (cause) {
-    core.log('bus_handler_failed', {
-      durable: settings.durable,
-      message_id: message?.id,
-      delivery: raw.info.deliveryCount,
-      reason: `could not be put aside: ${(cause as Error).message}`,
-    })
-    raw.nak(5_000)
-    end('retried')
-  }
-}
-
-function waitFor(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const done = () => {
-      clearTimeout(timer)
-      signal.removeEventListener('abort', done)
-      resolve()
-    }
-    const timer = setTimeout(done, ms)
-    signal.addEventListener('abort', done)
-  })
 }

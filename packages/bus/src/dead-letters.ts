@@ -2,6 +2,7 @@ import { DeliverPolicy, type JsMsg } from '@nats-io/jetstream'
 import { headers } from '@nats-io/transport-node'
 import type { OutgoingMessage } from '@tagloom/contracts'
 import type { BusCore } from './core.ts'
+import { idsOf, type Message } from './message.ts'
 
 /** A message that could not be handled, and why. */
 export interface DeadLetter {
@@ -24,7 +25,14 @@ const header = {
 }
 const longestReason = 1_000
 
-export async function putToDead(core: BusCore, durable: string, raw: JsMsg, reason: string): Promise<void> {
+/** Keeps a message that could not be handled, with its reason; `message` as far as it could be read. */
+export async function putToDead(
+  core: BusCore,
+  durable: string,
+  raw: JsMsg,
+  reason: string,
+  message?: Message,
+): Promise<void> {
   const to = headers()
   const short = reason.replace(/[\r\n]+/g, ' ').slice(0, longestReason)
   to.set(header.durable, durable)
@@ -36,7 +44,14 @@ export async function putToDead(core: BusCore, durable: string, raw: JsMsg, reas
     headers: to,
     msgID: `dead.${durable}.${raw.info.stream}.${raw.seq}`,
   })
-  core.log('bus_message_dead', { durable, subject: raw.subject, delivery: raw.info.deliveryCount, reason: short })
+  core.log.event('message_dead', {
+    ...idsOf(message),
+    subject: raw.subject,
+    message_id: message?.id ?? String(raw.seq),
+    deliveries: raw.info.deliveryCount,
+    code: message ? 'not_handled' : 'not_readable',
+    reason: short,
+  })
 }
 
 /** The dead letters, oldest first. */
@@ -68,13 +83,10 @@ function readLetter(raw: JsMsg): DeadLetter {
 export async function redrive(
   core: BusCore,
   letter: DeadLetter,
-  publish: (message: OutgoingMessage & { raw: true }) => Promise<void>,
+  publish: (message: OutgoingMessage) => Promise<void>,
 ): Promise<void> {
-  await publish({
-    subject: letter.subject,
-    messageId: `redrive.${letter.sequence}.${letter.diedAt}`,
-    body: letter.body,
-    raw: true,
-  })
+  const messageId = `redrive.${letter.sequence}.${letter.diedAt}`
+  await publish({ subject: letter.subject, messageId, body: letter.body })
   await core.manager.streams.deleteMessage(core.names.stream('DEAD'), letter.sequence)
+  core.log.event('message_redriven', { subject: letter.subject, message_id: messageId })
 }

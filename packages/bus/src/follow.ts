@@ -1,7 +1,8 @@
-import { DeliverPolicy } from '@nats-io/jetstream'
+import { DeliverPolicy, type JsMsg } from '@nats-io/jetstream'
 import type { CloudEvent } from '@tagloom/contracts'
 import type { BusCore } from './core.ts'
 import { readEnvelope } from './message.ts'
+import { pause } from './pause.ts'
 
 export interface FollowOptions {
   /** Subjects of the event stream, wildcards allowed */
@@ -17,53 +18,64 @@ export interface Followed {
   readonly envelope: CloudEvent
 }
 
-const pauseMs = 500
+const longestPauseMs = 5_000
 
 /**
  * Events as they come, to this process alone: nothing is acknowledged and nothing shared. Ends when the signal aborts.
- * A place that is no longer in the stream (too old, or the store was wiped) goes on with what is there.
+ * A place that isn't in the stream any more goes on with what is there. A store that was wiped while it was followed begins anew: from
+ * the first event of the new one. What can't be read is left out.
  */
 export async function* follow(core: BusCore, options: FollowOptions): AsyncGenerator<Followed> {
+  const { signal } = options
   let next = options.fromSequence
-  while (!options.signal.aborted) {
+  let store: string | undefined
+  let failures = 0
+  while (!signal.aborted && !core.connection.isClosed()) {
     try {
-      for await (const followed of followOnce(core, options, next)) {
-        next = followed.sequence + 1
-        yield followed
+      const { created, state } = await core.manager.streams.info(core.names.stream('EVENTS'))
+      if (store !== undefined && store !== created) next = 1
+      else if (next === undefined || next > state.last_seq + 1) next = state.last_seq + 1
+      store = created
+      for await (const raw of openFrom(core, options, next)) {
+        if (signal.aborted) return
+        next = raw.seq + 1
+        failures = 0
+        const envelope = read(raw)
+        if (envelope) yield { sequence: raw.seq, envelope }
       }
     } catch (error) {
-      if (options.signal.aborted) return
-      core.log('bus_consumer_recovering', { durable: 'follow', reason: (error as Error).message })
-      await new Promise((resolve) => setTimeout(resolve, pauseMs))
+      if (signal.aborted) return
+      core.log.event('consumer_recovering', { consumer: 'follow', reason: (error as Error).message })
     }
+    // Also when the subscription was ended because the connection came back: look at the stream again.
+    await pause(Math.min(longestPauseMs, 100 * 2 ** failures++), signal)
   }
 }
 
-async function* followOnce(
-  core: BusCore,
-  options: FollowOptions,
-  fromSequence: number | undefined,
-): AsyncGenerator<Followed> {
-  const stream = core.names.stream('EVENTS')
-  const { state } = await core.manager.streams.info(stream)
-  const known = fromSequence !== undefined && fromSequence <= state.last_seq + 1
-  const consumer = await core.js.consumers.get(stream, {
+async function* openFrom(core: BusCore, options: FollowOptions, sequence: number): AsyncGenerator<JsMsg> {
+  const consumer = await core.js.consumers.get(core.names.stream('EVENTS'), {
     filter_subjects: options.subjects.map(core.names.subject),
-    ...(known
-      ? { deliver_policy: DeliverPolicy.StartSequence, opt_start_seq: Math.max(1, fromSequence) }
-      : { deliver_policy: DeliverPolicy.New }),
+    deliver_policy: DeliverPolicy.StartSequence,
+    opt_start_seq: Math.max(1, sequence),
   })
-  const messages = await consumer.consume({ max_messages: 256 })
+  const messages = await consumer.consume({ max_messages: 256, abort_on_missing_resource: true })
   const close = () => void messages.close()
+  core.onReconnect.add(close)
   options.signal.addEventListener('abort', close, { once: true })
   if (options.signal.aborted) close()
   try {
-    for await (const raw of messages) {
-      if (options.signal.aborted) return
-      yield { sequence: raw.seq, envelope: readEnvelope(raw.data) }
-    }
+    yield* messages
   } finally {
     options.signal.removeEventListener('abort', close)
-    await messages.close()
+    core.onReconnect.delete(close)
+    close()
+  }
+}
+
+function read(raw: JsMsg): CloudEvent | undefined {
+  try {
+    return readEnvelope(raw.data)
+  } catch {
+    return undefined
   }
 }

@@ -1,5 +1,5 @@
 import type { JsMsg } from '@nats-io/jetstream'
-import { CloudEvent, type DataOf, type EventDeclaration } from '@tagloom/contracts'
+import { CloudEvent, type DataOf, type EventDeclaration, type LogContext } from '@tagloom/contracts'
 import type { TSchema } from 'typebox'
 import { Compile, type Validator } from 'typebox/compile'
 import { Value } from 'typebox/value'
@@ -44,6 +44,16 @@ export function readMessage<E extends EventDeclaration>(
     requestId: envelope.requestid,
     deliveryCount: raw.info.deliveryCount,
     signal,
+  }
+}
+
+/** The ids that join log lines, as far as the message has them. */
+export function idsOf(message: Message | undefined): LogContext {
+  const { wiki_id, job_id } = (message?.data ?? {}) as { wiki_id?: number; job_id?: string }
+  return {
+    ...(wiki_id === undefined ? {} : { wiki_id }),
+    ...(job_id === undefined ? {} : { job_id }),
+    ...(message?.requestId === undefined ? {} : { request_id: message.requestId }),
   }
 }
 

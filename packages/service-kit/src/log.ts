@@ -1,3 +1,4 @@
+/// <reference path="./pino-roll.d.ts" />
 import type { LogContext, LogEventName, LogFields, LogLevel, ServiceName } from '@tagloom/contracts'
 import { logEvents } from '@tagloom/contracts'
 import { destination, type Logger, multistream, pino, stdTimeFunctions } from 'pino'

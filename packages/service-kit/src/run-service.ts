@@ -6,7 +6,6 @@ import { migrate, openDatabase } from '@tagloom/database'
 import closeWithGrace from 'close-with-grace'
 import type { FastifyInstance } from 'fastify'
 import Type, { type Static, type TObject, type TProperties } from 'typebox'
-import { logBus } from './bus-log.ts'
 import { measureBus } from './bus-metrics.ts'
 import { EnvironmentError, readEnvironment, type Variables } from './environment.ts'
 import { watchEventLoop } from './event-loop.ts'
@@ -92,7 +91,7 @@ async function connect<Own extends TProperties>(
     url: config.NATS_URL,
     name: `tagloom-${name}`,
     prefix: config.NATS_PREFIX,
-    log: logBus(log),
+    log,
     observe: measureBus(registry),
   })
   closers.push(() => bus.close())
