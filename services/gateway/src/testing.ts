@@ -56,7 +56,7 @@ export async function openTestGateway(variables: Record<string, string> = {}): P
       const options: InjectOptions = { method, url, headers: { ...(key && { 'x-api-key': key }), ...headers } }
       if (body !== undefined) options.payload = body as object
       const answer = await app.inject(options)
-      const json = /json/.test(String(answer.headers['content-type'] ?? ''))
+      const json = /[/+]json/.test(String(answer.headers['content-type'] ?? ''))
       return { status: answer.statusCode, headers: answer.headers, body: json ? answer.json() : answer.body }
     },
     async close() {

@@ -1,11 +1,15 @@
 import { ClusterMetrics, TrendQuery, WikiParams } from '@tagloom/contracts'
 import { readClusterMetrics } from '@tagloom/database'
+import { BriefCache } from '../runs/brief-cache.ts'
 import { findWiki } from './find.ts'
 import type { Routes } from './index.ts'
 
+const rememberMs = 500
+
 export const clusterMetricsRoutes: Routes =
-  ({ db }) =>
+  ({ db, config }) =>
   async (app) => {
+    const answers = new BriefCache<string>(config.ENABLE_QUERY_CACHING ? rememberMs : 0)
     app.get(
       '/api/tags/cluster-metrics/:wiki_id',
       {
@@ -21,9 +25,13 @@ export const clusterMetricsRoutes: Routes =
           response: { 200: ClusterMetrics },
         },
       },
-      async ({ params, query }) => {
-        await findWiki(db, params.wiki_id)
-        return readClusterMetrics(db, params.wiki_id, query)
+      async ({ params, query }, reply) => {
+        const key = `${params.wiki_id} ${query.window} ${query.days}`
+        const answer = await answers.get(key, async () => {
+          await findWiki(db, params.wiki_id)
+          return JSON.stringify(await readClusterMetrics(db, params.wiki_id, query))
+        })
+        return reply.type('application/json; charset=utf-8').send(answer as never)
       },
     )
   }
