@@ -1,4 +1,6 @@
 export type { Embedder, EmbedderOptions, EmbedStats, PageVectors } from './embedding/embedder.ts'
 export { openEmbedder } from './embedding/embedder.ts'
-export { ModelRefused } from './embedding/model-spec.ts'
 export type { Page, PageRecipe } from './embedding/page-windows.ts'
+export { ModelRefused } from './models/model-refused.ts'
+export { type NearestOptions, type NearestRows, nearestRows } from './products/nearest.ts'
+export { openProducts, type ProductOptions, type Products } from './products/products.ts'

@@ -1,3 +1,12 @@
+export { type Agreement, agreement, rowsInClusters } from './clustering/agreement.ts'
+export {
+  type ClusterHooks,
+  type Clustering,
+  type ClusterOptions,
+  clusterPages,
+} from './clustering/cluster-pages.ts'
+export type { ClusterLayer } from './clustering/settle-layer.ts'
+export { VectorError } from './clustering/vectors.ts'
 export { FITS, type LabelEvidence, labelConfidence } from './tagging/cluster-confidence.ts'
 export { topicDiversity, topicWords, type WordCandidate, WordDocuments } from './tagging/coherence.ts'
 export { type ClusterPlace, type Keyphrase, PhraseCounts } from './tagging/phrase-counts.ts'

@@ -1,0 +1,142 @@
+import { findLayers, type Layer } from './layers.ts'
+import { farNodes, memberships } from './members.ts'
+import { degrees, type Graph, type Neighbours, neighbourGraph } from './neighbour-graph.ts'
+import { type ClusterLayer, settleLayer } from './settle-layer.ts'
+import { distinctRows, takeRows, unitVectors } from './vectors.ts'
+
+export type ClusterOptions = {
+  /** Fewest pages of a cluster; by default half the cube root of the pages, at least 2 */
+  minClusterSize?: number
+  /** Choose the layer whose number of clusters is nearest to this */
+  targetClusters?: number
+}
+
+export type ClusterHooks = {
+  /**
+   * The k nearest other rows of each row of unit vectors, [rows × dims], by cosine. The caller brings it, because fast
+   * matrix products are not this package's business.
+   */
+  nearest: (vectors: Float32Array, dims: number, k: number) => Promise<Neighbours>
+  /** Called between steps with the share done, 0 to 1 */
+  progress?: (share: number) => void
+  /** Looked at between steps; aborting makes the call throw its reason */
+  signal?: AbortSignal
+}
+
+export type Clustering = {
+  pages: number
+  minClusterSize: number
+  /** Finest first. Each cluster lies inside one cluster of the next layer. Empty where there are no clusters. */
+  layers: ClusterLayer[]
+  /** Index in `layers` of the layer that figures speak of */
+  chosen: number
+  criterion: string
+  /** The vectors at unit length, [pages × dims] */
+  vectors: Float32Array
+  /** Neighbour graph of the distinct vectors, with the distinct vector of each page */
+  graph: Graph
+  distinctOf: Int32Array
+  neighbours: Neighbours
+}
+
+const mostNeighbours = 15
+const shareOfNeighbours = 0.4
+
+/**
+ * Clusters pages by their vectors, [pages × dims] row-major float32 of any length above 0. Deterministic: the same vectors in
+ * the same order and the same neighbours give the same result. Throws VectorError, which names the row at fault.
+ */
+export async function clusterPages(
+  given: Float32Array,
+  dims: number,
+  options: ClusterOptions,
+  hooks: ClusterHooks,
+): Promise<Clustering> {
+  const vectors = unitVectors(given, dims)
+  const pages = vectors.length / dims
+  const minClusterSize = options.minClusterSize ?? defaultMinClusterSize(pages)
+  const step = stepper(hooks)
+  const distinct = distinctRows(vectors, dims)
+  const nodes = distinct.rows.length
+  step(0)
+  const k = Math.min(nodes - 1, mostNeighbours, Math.max(3, Math.round(Math.sqrt(nodes))))
+  const neighbours = k < 1 ? noNeighbours(nodes) : await hooks.nearest(takeRows(vectors, dims, distinct.rows), dims, k)
+  step(shareOfNeighbours)
+  const graph = neighbourGraph(neighbours, nodes)
+  const level = { graph, masses: degrees(graph) }
+  const found = findLayers(level, {
+    sizes: distinct.counts,
+    minClusterSize,
+    targetClusters: options.targetClusters,
+    onStep: (share) => step(shareOfNeighbours + (0.95 - shareOfNeighbours) * share),
+  })
+  const layers = settle(found.layers, { graph, neighbours, vectors, dims, distinctOf: distinct.of, minClusterSize })
+  const chosen = found.layers[found.chosen]!
+  step(1)
+  return {
+    pages,
+    minClusterSize,
+    layers: layers.filter((layer) => layer.clusters > 0),
+    chosen: Math.max(0, layers.filter((layer, i) => layer.clusters > 0 && i < found.chosen).length),
+    criterion: criterion(options, chosen),
+    vectors,
+    graph,
+    distinctOf: distinct.of,
+    neighbours,
+  }
+}
+
+export function defaultMinClusterSize(pages: number): number {
+  return Math.max(2, Math.round(Math.cbrt(pages) / 2))
+}
+
+type Ground = {
+  graph: Graph
+  neighbours: Neighbours
+  vectors: Float32Array
+  dims: number
+  distinctOf: Int32Array
+  minClusterSize: number
+}
+
+/** From the broadest layer down, so that a page outside a cluster is outside every finer one too. */
+function settle(layers: Layer[], ground: Ground): ClusterLayer[] {
+  const nearness = meanSimilarities(ground.neighbours, ground.graph.nodes)
+  const settled: ClusterLayer[] = []
+  let parent: ClusterLayer | undefined
+  for (const layer of layers.toReversed()) {
+    const shares = memberships(ground.graph, layer.labels)
+    const far = farNodes(nearness, layer.labels, layer.clusters)
+    parent = settleLayer({ layer, shares, far, ...ground, parent })
+    settled.unshift(parent)
+  }
+  return settled
+}
+
+function meanSimilarities({ k, similarities, indices }: Neighbours, nodes: number): Float32Array {
+  const means = new Float32Array(nodes).fill(1)
+  for (let node = 0; node < nodes; node++) {
+    let sum = 0
+    let count = 0
+    for (let at = node * k; at < (node + 1) * k && indices[at]! >= 0; at++, count++) sum += similarities[at]!
+    if (count > 0) means[node] = sum / count
+  }
+  return means
+}
+
+function noNeighbours(nodes: number): Neighbours {
+  return { k: 1, indices: new Int32Array(nodes).fill(-1), similarities: new Float32Array(nodes) }
+}
+
+function criterion({ targetClusters }: ClusterOptions, { resolution, persistence }: Layer): string {
+  return targetClusters
+    ? `number of clusters nearest to ${targetClusters}, at resolution ${resolution.toFixed(3)}`
+    : `most persistent partition between resolutions 0.5 and 1.4: ${persistence.toFixed(3)} at ${resolution.toFixed(3)}`
+}
+
+function stepper({ progress, signal }: ClusterHooks): (share: number) => void {
+  return (share) => {
+    signal?.throwIfAborted()
+    progress?.(share)
+  }
+}
