@@ -112,12 +112,18 @@ function sendProblem(request: FastifyRequest, reply: FastifyReply, answer: Answe
 
 export function handleError(error: FastifyError | ProblemError, request: FastifyRequest, reply: FastifyReply): void {
   const answer = toAnswer(error)
-  reply.problem = { code: answer.code, reason: reasonOf(error), error }
+  reply.problem = { code: answer.code, reason: reasonOf(error), error: innermost(error) }
   sendProblem(request, reply, answer)
 }
 
-/** For the log: what happened and what lay beneath it. */
+/** For the log. A failed query says its statement and values, which may be page text: what the server said of it is enough. */
 function reasonOf(error: Error): string {
-  const cause = error.cause instanceof Error ? `: ${error.cause.message}` : ''
-  return `${error.message}${cause}`.slice(0, 2000)
+  return innermost(error).message.slice(0, 2000)
+}
+
+/** The error that began it. */
+export function innermost(error: Error): Error {
+  let at = error
+  while (at.cause instanceof Error) at = at.cause
+  return at
 }

@@ -4,6 +4,8 @@ import type { FastifyInstance, FastifyRequest } from 'fastify'
 /** One line a request: answered, refused, or failed by us. */
 export function logRequests(app: FastifyInstance, log: Log): void {
   app.addHook('onResponse', async (request, reply) => {
+    // Probes and scrapes, every few seconds.
+    if (request.routeOptions.logLevel === 'silent') return
     const { problem } = reply
     const line = {
       request_id: request.id,

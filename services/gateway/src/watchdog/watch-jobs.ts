@@ -1,6 +1,7 @@
 import { traceIdOf } from '@tagloom/service-kit'
 import type { FastifyInstance } from 'fastify'
 import type { GatewayDeps } from '../app.ts'
+import { innermost } from '../http/problem.ts'
 import { repeat } from './repeat.ts'
 import { stageOf, Watchdog } from './watchdog.ts'
 
@@ -32,7 +33,8 @@ export function watchJobs(app: FastifyInstance, deps: GatewayDeps): void {
     stop = repeat(
       config.WATCHDOG_INTERVAL_SECONDS * 1000,
       () => watchdog.look(),
-      (error) => log.event('database_error', { operation: 'watchdog', code: 'watchdog', reason: error.message }),
+      (error) =>
+        log.event('database_error', { operation: 'watchdog', code: 'watchdog', reason: innermost(error).message }),
     )
   })
   app.addHook('preClose', async () => stop?.())
