@@ -1,0 +1,145 @@
+import { type Message, Reject } from '@tagloom/bus'
+import { events, jobOptionDefaults, toMessage } from '@tagloom/contracts'
+import {
+  type Database,
+  finishBatch,
+  type Job,
+  type Progress,
+  readBatch,
+  readJob,
+  readMemberships,
+  readPageDecisions,
+  readPageVectors,
+  savePageTags,
+} from '@tagloom/database'
+import { type HandlerDeps, JobMetrics } from '@tagloom/service-kit'
+import { type PropagateBatch, secondsOf } from '../clusters-tagged/handle.ts'
+import { type Completed, endJob } from '../complete-job.ts'
+import type { JobTags, JobTagsCache } from './job-tags.ts'
+import { type PagesToScore, type ScoredPages, scorePages } from './score-pages.ts'
+
+export interface PropagateDeps extends HandlerDeps {
+  readonly jobTags: JobTagsCache
+}
+
+/**
+ * Tags the pages of one batch, by one COPY in the transaction that ends the batch; whoever ends the last one completes the job in it.
+ * A second delivery finds the batch done and changes nothing.
+ */
+export async function handlePropagateBatch(
+  message: Message<typeof events.propagateBatch>,
+  deps: PropagateDeps,
+): Promise<void> {
+  const { wiki_id, job_id, batch: no } = message.data
+  const batch = await readBatch(deps.db, job_id, 'propagate', no)
+  if (!batch) throw new Reject(`job ${job_id} has no propagate batch ${no}`)
+  const job = await readJob(deps.db, job_id)
+  if (batch.done || job?.status !== 'running') return
+  const metrics = new JobMetrics({
+    wikiId: wiki_id,
+    jobId: job_id,
+    service: 'propagator',
+    enabled: deps.config.ENABLE_METRICS,
+  })
+  metrics.startStage('propagate', no)
+  const payload = batch.payload as PropagateBatch
+  const before = { ...deps.jobTags.counts }
+  const tags = await deps.jobTags.of(job)
+  metrics.setDetail('cache', {
+    hits: deps.jobTags.counts.hits - before.hits,
+    misses: deps.jobTags.counts.misses - before.misses,
+  })
+  const pages = await readPages(deps.db, job, payload, tags)
+  const scored = await scorePages(pages, tags, optionsOf(job), message.signal)
+  measure(metrics, scored)
+  try {
+    await save(message, deps, job, { payload, scored, metrics })
+  } catch (error) {
+    const { code = 'unknown', message: reason } = error as { code?: string; message: string }
+    if (code !== 'job_not_running')
+      deps.log.event('propagation_failed', { batch: String(no), code, reason: reason.slice(0, 2000) })
+    throw error
+  }
+}
+
+async function readPages(db: Database, job: Job, payload: PropagateBatch, tags: JobTags): Promise<PagesToScore> {
+  const pageIds = payload.page_ids
+  const [vectors, memberships, decisions] = await Promise.all([
+    readPageVectors(db, job.model ?? '', pageIds),
+    readMemberships(db, job.id, tags.layers, pageIds),
+    readPageDecisions(db, job.wikiId, pageIds),
+  ])
+  return { pageIds, vectors, memberships, decisions }
+}
+
+const optionsOf = ({ options }: Job) => ({
+  threshold: options.confidence_threshold ?? jobOptionDefaults.confidence_threshold,
+  maxTags: options.max_tags_per_page ?? jobOptionDefaults.max_tags_per_page,
+})
+
+function measure(metrics: JobMetrics, { rows, counts, conflicts }: ScoredPages): void {
+  metrics.increment('pages_processed', counts.length)
+  metrics.increment('pages_tagged', counts.filter((count) => count > 0).length)
+  metrics.increment('tags_applied', rows.length)
+  metrics.increment('propagation_conflicts', conflicts)
+  for (const count of counts) metrics.increment(`pages_by_tags.${count}`)
+}
+
+interface Scored {
+  readonly payload: PropagateBatch
+  readonly scored: ScoredPages
+  readonly metrics: JobMetrics
+}
+
+async function save(
+  message: Message<typeof events.propagateBatch>,
+  deps: PropagateDeps,
+  job: Job,
+  { payload, scored, metrics }: Scored,
+): Promise<void> {
+  const { wiki_id, job_id, batch: no } = message.data
+  const { context, config } = deps
+  const { rows, counts, conflicts } = scored
+  const ended = await deps.relay.commit(async (tx, owe) => {
+    const result = {
+      pages: counts.length,
+      pages_tagged: counts.filter((count) => count > 0).length,
+      tags_applied: rows.length,
+      conflicts,
+    }
+    const progress = await finishBatch(tx, job_id, 'propagate', no, result)
+    if (!progress) return undefined
+    await savePageTags(tx, job_id, no, rows)
+    owe(...metrics.toMessages(context))
+    const last = progress.done === progress.total
+    const done = last ? payload.of : Math.min(payload.of - 1, progress.done * config.BATCH_INSERT_SIZE)
+    const shown = { wiki_id, job_id, stage: 'propagate' as const, done, total: payload.of, unit: 'pages' }
+    owe(toMessage(events.jobProgressed, shown, context))
+    if (!last) return { progress }
+    const { completed, messages } = await endJob(tx, job, { context, metricsEnabled: config.ENABLE_METRICS })
+    owe(...messages)
+    return { progress, completed }
+  })
+  if (ended) await say(deps, metrics, no, job, ended)
+}
+
+async function say(
+  deps: PropagateDeps,
+  metrics: JobMetrics,
+  no: number,
+  job: Job,
+  { progress, completed }: { progress: Progress; completed?: Completed },
+): Promise<void> {
+  const { duration_seconds } = metrics.toJSON()
+  deps.log.event('batch_completed', { stage: 'propagate', batch: String(no), duration_seconds, ...progress })
+  if (!completed) return
+  const { pages, pagesTagged: pages_tagged, tagsApplied: tags_applied, conflicts } = completed
+  const { endedAt } = (await readJob(deps.db, job.id)) ?? job
+  deps.log.event('tags_propagated', { pages, pages_tagged, tags_applied, conflicts })
+  deps.log.event('job_completed', {
+    duration_seconds: secondsOf(job.startedAt, endedAt),
+    pages_processed: pages,
+    pages_tagged,
+    tags_applied,
+  })
+}

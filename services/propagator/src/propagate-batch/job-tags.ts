@@ -1,0 +1,115 @@
+import {
+  type Database,
+  type Job,
+  readClusterTags,
+  readLayers,
+  readVectorSample,
+  readVocabulary,
+  type StoredTag,
+} from '@tagloom/database'
+import { type TagBackground, type TagsOfClusters, tagBackground } from '@tagloom/kernels'
+import { LRUCache } from 'lru-cache'
+import type { CacheCounts } from '../metrics.ts'
+import { breathe } from './breathe.ts'
+
+/** What the batches of a job have in common. */
+export interface JobTags extends TagsOfClusters {
+  readonly tagIds: readonly number[]
+  /** Rows of tags that a person rejected since the clusters got them */
+  readonly rejected: ReadonlySet<number>
+  readonly layers: readonly number[]
+}
+
+/** Jobs kept: their tags, vectors and background. */
+const MOST_JOBS = 16
+const SAMPLE_PAGES = 500
+const TAGS_AT_ONCE = 50
+
+/**
+ * The tags of jobs that are being propagated. Cluster tags of a job never change; tags' statuses do, so that a change of a wiki's
+ * vocabulary drops its jobs. ENABLE_QUERY_CACHING=false reads them for every batch: the same tags, slower.
+ */
+export class JobTagsCache {
+  readonly counts: CacheCounts = { hits: 0, misses: 0 }
+  #db: Database
+  #cache: LRUCache<string, { wikiId: number; tags: Promise<JobTags> }> | undefined
+
+  constructor(db: Database, caching: boolean) {
+    this.#db = db
+    this.#cache = caching ? new LRUCache({ max: MOST_JOBS }) : undefined
+  }
+
+  async of(job: Job): Promise<JobTags> {
+    const known = this.#cache?.get(job.id)
+    if (known) {
+      this.counts.hits++
+      return known.tags
+    }
+    this.counts.misses++
+    const tags = loadJobTags(this.#db, job)
+    this.#cache?.set(job.id, { wikiId: job.wikiId, tags })
+    try {
+      return await tags
+    } catch (error) {
+      this.#cache?.delete(job.id)
+      throw error
+    }
+  }
+
+  forget(wikiId: number): void {
+    for (const [jobId, known] of this.#cache?.entries() ?? []) if (known.wikiId === wikiId) this.#cache?.delete(jobId)
+  }
+}
+
+async function loadJobTags(db: Database, job: Job): Promise<JobTags> {
+  const model = job.model ?? ''
+  const clusterTags = await readClusterTags(db, job.id)
+  const used = new Set(clusterTags.map(({ tagId }) => tagId))
+  const wanted = (tag: StoredTag) =>
+    used.has(tag.id) || (job.options.vocabulary !== 'free' && tag.status === 'approved' && tag.embedding !== null)
+  const tags = (await readVocabulary(db, job.wikiId, model)).filter(wanted)
+  const rows = new Map(tags.map(({ id }, row) => [id, row]))
+  const dims = tags.find(({ embedding }) => embedding)?.embedding?.length ?? 0
+  const tagVectors = new Float32Array(tags.length * dims)
+  tags.forEach(({ embedding }, row) => {
+    if (embedding) tagVectors.set(embedding, row * dims)
+  })
+  const byCluster = new Map<number, { tag: number; confidence: number }[]>()
+  for (const { clusterNo, tagId, confidence } of clusterTags) {
+    const tag = rows.get(tagId)
+    if (tag === undefined) continue
+    const list = byCluster.get(clusterNo)
+    if (list) list.push({ tag, confidence })
+    else byCluster.set(clusterNo, [{ tag, confidence }])
+  }
+  return {
+    tagIds: tags.map(({ id }) => id),
+    rejected: new Set(tags.flatMap(({ status }, row) => (status === 'rejected' ? [row] : []))),
+    layers: await readLayers(db, job.id),
+    byCluster,
+    tagVectors,
+    dims,
+    background: await background(tagVectors, await readVectorSample(db, job.id, model, SAMPLE_PAGES), dims),
+  }
+}
+
+/** In pieces, so that the event loop stays free. */
+async function background(
+  tagVectors: Float32Array,
+  sample: readonly Float32Array[],
+  dims: number,
+): Promise<TagBackground> {
+  const pages = new Float32Array(sample.length * dims)
+  sample.forEach((vector, row) => {
+    pages.set(vector, row * dims)
+  })
+  const tags = dims === 0 ? 0 : tagVectors.length / dims
+  const whole = { mean: new Float32Array(tags), spread: new Float32Array(tags) }
+  for (let from = 0; from < tags; from += TAGS_AT_ONCE) {
+    const part = tagBackground(tagVectors.subarray(from * dims, (from + TAGS_AT_ONCE) * dims), pages, dims)
+    whole.mean.set(part.mean, from)
+    whole.spread.set(part.spread, from)
+    await breathe()
+  }
+  return whole
+}
