@@ -1,7 +1,7 @@
 import Type, { type Static } from 'typebox'
 import { listOf, listQuery } from './paging.ts'
 
-export const ClusterTag = Type.Object(
+const ClusterTag = Type.Object(
   {
     tag_id: Type.Integer(),
     label: Type.String(),

@@ -18,7 +18,7 @@ export const NewJobHeaders = Type.Object({
   ),
 })
 
-export const stageStatuses = ['pending', 'running', 'completed'] as const
+const stageStatuses = ['pending', 'running', 'completed'] as const
 
 export const StageProgress = Type.Object(
   {
@@ -72,7 +72,7 @@ export const CancelJob = Type.Union(
  * Names of the server-sent events of a job. The first is always `snapshot` (a Job); `progress` carries a JobProgress, `metrics` the run record so far;
  * the last is `ended` (a Job), after which the server closes the stream. Comments (`: heartbeat`) keep it open between.
  */
-export const jobStreamEvents = ['snapshot', 'progress', 'metrics', 'ended'] as const
+const jobStreamEvents = ['snapshot', 'progress', 'metrics', 'ended'] as const
 export type JobStreamEvent = (typeof jobStreamEvents)[number]
 
 export const JobProgress = Type.Object(

@@ -46,7 +46,7 @@ export const ImportQuery = Type.Object(
   { additionalProperties: false },
 )
 
-export const importErrorCodes = [
+const importErrorCodes = [
   'invalid_json',
   'invalid_page',
   'invalid_utf8',
@@ -83,7 +83,7 @@ export const ImportReport = Type.Object(
 export type ImportReport = Static<typeof ImportReport>
 export type ImportError = ImportReport['errors'][number]
 
-export const tagOrigins = ['cluster', 'similarity', 'person'] as const
+const tagOrigins = ['cluster', 'similarity', 'person'] as const
 
 export const PageTag = Type.Object(
   {

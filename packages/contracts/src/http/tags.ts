@@ -25,7 +25,7 @@ export const TagListQuery = listQuery({
 export const TagList = listOf(Tag, 'TagList')
 
 /** A decision of a person about a page's tag, a page, or a tag. It overlays every job, past and future. */
-export const decisionKinds = ['added', 'rejected', 'locked', 'merged', 'approved'] as const
+const decisionKinds = ['added', 'rejected', 'locked', 'merged', 'approved'] as const
 export type DecisionKind = (typeof decisionKinds)[number]
 
 const tag = Type.String({ minLength: 1, maxLength: pageLimits.tagCharacters, description: 'Label of the tag' })

@@ -5,7 +5,7 @@ import { ProblemError } from './problem.ts'
 type Position = readonly (string | number)[]
 
 /** Opaque to clients: they hand back what they got. */
-export const encodeCursor = (position: Position): string => Buffer.from(JSON.stringify(position)).toString('base64url')
+const encodeCursor = (position: Position): string => Buffer.from(JSON.stringify(position)).toString('base64url')
 
 /**
  * @param kinds the types of the position's values

@@ -63,7 +63,7 @@ type Json = null | boolean | number | string | Json[] | { [key: string]: Json }
  * Moves every schema with a title into components/schemas and leaves a reference, so that a client generator finds names
  * (Page, Job, Problem) rather than the same shape fifty times.
  */
-export function nameSchemas(document: object): object {
+function nameSchemas(document: object): object {
   const named: Record<string, Json> = {}
   const visit = (value: Json, inPaths: boolean): Json => {
     if (Array.isArray(value)) return value.map((each) => visit(each, inPaths))
