@@ -1,10 +1,15 @@
 import { events } from '@tagloom/contracts'
 import { consumeEvents, on, type ServiceDeps } from '@tagloom/service-kit'
 import fastify, { type FastifyInstance } from 'fastify'
+import { handleClustersFormed } from './clusters-formed/handle.ts'
 import type { Config } from './config.ts'
 import { handleEmbedBatch } from './embed-batch/handle.ts'
 import { handleJobRequested } from './job-requested/handle.ts'
-import { measureEmbedder } from './metrics.ts'
+import { handleLabelBatch } from './label-batch/handle.ts'
+import { LabelVectors } from './label-vectors.ts'
+import { handleLabelsProposed } from './labels-proposed/handle.ts'
+import { openLanguageModel } from './llm/open-language-model.ts'
+import { measureEmbedder, measureLabelVectors } from './metrics.ts'
 import { openTaggerEmbedder } from './open-tagger-embedder.ts'
 
 /** The tagger's app, not listening. Its consumers begin when it is ready and end before it closes. */
@@ -13,6 +18,9 @@ export async function buildApp(deps: ServiceDeps<Config>): Promise<FastifyInstan
   const embedder = await openTaggerEmbedder(deps.config, deps.log)
   app.addHook('onClose', () => embedder.close())
   measureEmbedder(deps.registry, embedder)
+  const vectors = new LabelVectors(embedder, deps.config.ENABLE_QUERY_CACHING)
+  measureLabelVectors(deps.registry, vectors)
+  const languageModel = openLanguageModel(deps.db, deps.config)
   const job = { failsJob: true }
   consumeEvents(app, deps, [
     on(events.jobRequested, { ...job, concurrency: 2 }, (message, d) =>
@@ -20,6 +28,12 @@ export async function buildApp(deps: ServiceDeps<Config>): Promise<FastifyInstan
     ),
     // Two batches in hand: one is read and stored while the other is computed.
     on(events.embedBatch, { ...job, concurrency: 2 }, (message, d) => handleEmbedBatch(message, { ...d, embedder })),
+    on(events.clustersFormed, job, handleClustersFormed),
+    // As many as may call a language model at once: each of its calls waits for a slot that all replicas share.
+    on(events.labelBatch, { ...job, concurrency: Math.min(8, deps.config.MAX_PARALLEL_LLM_CALLS) }, (message, d) =>
+      handleLabelBatch(message, { ...d, vectors, languageModel }),
+    ),
+    on(events.labelsProposed, job, (message, d) => handleLabelsProposed(message, { ...d, vectors, languageModel })),
   ])
   return app
 }

@@ -1,8 +1,10 @@
 import type { ConfigOf } from '@tagloom/service-kit'
 import Type from 'typebox'
+import { llmEnvironment } from './llm/environment.ts'
 
 /** Variables of this service, beside those that every service reads. */
 export const environment = {
+  ...llmEnvironment,
   EMBEDDING_MODEL: Type.String({
     default: '',
     description:

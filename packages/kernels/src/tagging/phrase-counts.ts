@@ -1,4 +1,5 @@
 import type { PagePhrase } from '../text/phrases.ts'
+import type { WordCandidate } from './coherence.ts'
 
 /** A phrase of a cluster, with what speaks for it. */
 export interface Keyphrase {
@@ -91,6 +92,20 @@ export class PhraseCounts {
     return withoutParts(found.slice(0, limit * 3))
       .slice(0, limit)
       .map(({ id, form, score }) => ({ label: this.#label(id), form, score, ...this.#shares(id, counts) }))
+  }
+
+  /** The cluster's single words by class-based TF-IDF, best first. */
+  words(clusterNo: number, limit: number): WordCandidate[] {
+    const counts = this.#clusters.get(clusterNo)
+    if (!counts) throw new RangeError(`cluster ${clusterNo} is not among those that are counted`)
+    const averageWeight = this.#totalWeight / Math.max(1, this.#layers.get(counts.layer)!)
+    const words: WordCandidate[] = []
+    for (const [id, { pages, weight }] of counts.of) {
+      const word = this.#forms[id]!
+      if (word.includes(' ') || (pages < 2 && counts.pages > 2)) continue
+      words.push({ word, score: (weight / counts.weight) * Math.log1p(averageWeight / this.#weights[id]!) })
+    }
+    return words.sort((a, b) => b.score - a.score || (a.word < b.word ? -1 : 1)).slice(0, limit)
   }
 
   /** Coverage and precision of a form in a cluster; zeros where none of its pages has it. */

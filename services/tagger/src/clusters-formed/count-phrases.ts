@@ -1,0 +1,74 @@
+import { openDatabase, readPagesInClusters } from '@tagloom/database'
+import {
+  type Language,
+  PhraseCounts,
+  pageFields,
+  pagePhrases,
+  topicDiversity,
+  topicWords,
+  WordDocuments,
+} from '@tagloom/kernels'
+import { answerParent } from '@tagloom/service-kit'
+import type { ClusterPhrases, CountInput, CountResult, TopicFigures } from './phrases.ts'
+
+/*
+ * A worker thread with a connection of its own: reads every page of a job once, in the order of page ids, and counts its phrases.
+ * The same pages and clusters give the same result.
+ */
+
+/** Characters of a page that are read from the database */
+const CHARACTERS = 60_000
+const KEYPHRASES = 40
+/** Pages whose words are kept for the coherence of topics */
+const DOCUMENTS = 10_000
+const TOPIC_WORDS = 10
+const WORD_CANDIDATES = 40
+
+export async function countPhrases(input: CountInput): Promise<CountResult> {
+  const db = openDatabase({ url: input.databaseUrl, max: 1, applicationName: 'tagloom-tagger-phrases' })
+  try {
+    const counts = new PhraseCounts(input.clusters)
+    const documents: string[][] = []
+    // Pages too short to tell their language take that of the page before: wikis are mostly in one.
+    let language: Language | undefined
+    for await (const pages of readPagesInClusters(db, input.jobId, CHARACTERS)) {
+      for (const page of pages) {
+        const read = pagePhrases(pageFields(page.title, page.text), language)
+        language = read.language
+        counts.addPage(read.phrases, page.clusterNos)
+        if (documents.length < DOCUMENTS) documents.push([...read.phrases.keys()].filter((form) => !form.includes(' ')))
+      }
+    }
+    return { phrases: phrasesOf(counts, input), topics: figures(counts, input, documents) }
+  } finally {
+    await db.close()
+  }
+}
+
+function phrasesOf(counts: PhraseCounts, input: CountInput): { no: number; value: ClusterPhrases }[] {
+  return input.clusters.map(({ no }) => ({
+    no,
+    value: {
+      phrases: counts.keyphrases(no, KEYPHRASES),
+      vocabulary: input.vocabularyForms.flatMap((form) => {
+        const { coverage, precision } = counts.sharesOf(no, form)
+        return coverage === 0 ? [] : [[form, coverage, precision] as const]
+      }),
+    },
+  }))
+}
+
+function figures(counts: PhraseCounts, input: CountInput, documents: readonly string[][]): TopicFigures {
+  const candidates = input.clusters.filter(({ chosen }) => chosen).map(({ no }) => counts.words(no, WORD_CANDIDATES))
+  if (candidates.length === 0) return { npmi: null, diversity: null }
+  const together = new WordDocuments(documents, new Set(candidates.flat().map(({ word }) => word)))
+  const topics = topicWords(candidates, together, TOPIC_WORDS)
+  const npmi = topics.filter((words) => words.length > 1).map((words) => together.coherence(words))
+  const diversity = topicDiversity(topics)
+  return {
+    npmi: npmi.length === 0 ? null : npmi.reduce((sum, value) => sum + value, 0) / npmi.length,
+    diversity: Number.isNaN(diversity) ? null : diversity,
+  }
+}
+
+answerParent(async (input: CountInput) => ({ result: await countPhrases(input) }))

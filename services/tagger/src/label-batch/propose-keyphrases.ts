@@ -1,0 +1,45 @@
+import type { StoredCluster } from '@tagloom/database'
+import { labelConfidence, type Proposal, rankPhrases } from '@tagloom/kernels'
+import type { ClusterPhrases } from '../clusters-formed/phrases.ts'
+import type { LabelVectors } from '../label-vectors.ts'
+import { type LayerCentroids, layerCentroids } from './layer-centroids.ts'
+
+export interface ToPropose {
+  /** All clusters of the job: a label must stand out from the others of its layer */
+  readonly clusters: readonly StoredCluster[]
+  readonly phrases: ReadonlyMap<number, ClusterPhrases>
+  /** Proposals for each cluster, at most: more than it gets, since some may be rejected */
+  readonly limit: number
+}
+
+/** Proposals from the texts of each of these clusters, best first. */
+export async function proposeKeyphrases(
+  clusterNos: readonly number[],
+  of: ToPropose,
+  vectors: LabelVectors,
+): Promise<Map<number, Proposal[]>> {
+  const labels = clusterNos.flatMap((no) => (of.phrases.get(no)?.phrases ?? []).map(({ label }) => label))
+  const vectorOf = await vectors.of(labels)
+  const layers = layerCentroids(of.clusters)
+  const layerOf = new Map(of.clusters.map(({ no, layer }) => [no, layers.get(layer)!]))
+  return new Map(clusterNos.map((no) => [no, propose(no, of, layerOf.get(no)!, vectorOf)]))
+}
+
+function propose(
+  no: number,
+  of: ToPropose,
+  layer: LayerCentroids,
+  vectorOf: (label: string) => Float32Array,
+): Proposal[] {
+  const keyphrases = of.phrases.get(no)?.phrases ?? []
+  if (keyphrases.length === 0) return []
+  const dims = layer.centroids.length / layer.rowOf.size
+  const vectors = new Float32Array(keyphrases.length * dims)
+  keyphrases.forEach(({ label }, row) => {
+    vectors.set(vectorOf(label), row * dims)
+  })
+  const cluster = layer.rowOf.get(no)!
+  return rankPhrases({ keyphrases, vectors, centroids: layer.centroids, cluster, dims, limit: of.limit }).map(
+    (phrase) => ({ label: phrase.label, confidence: labelConfidence(phrase), method: 'keyphrases' }),
+  )
+}

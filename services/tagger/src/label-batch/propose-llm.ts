@@ -1,0 +1,150 @@
+import { tagForm } from '@tagloom/contracts'
+import { type Job, readClusterPages, readVocabulary, type StoredCluster, type StoredTag } from '@tagloom/database'
+import { labelConfidence, type Proposal, standOut } from '@tagloom/kernels'
+import type { JobMetrics } from '@tagloom/service-kit'
+import type { ClusterPhrases } from '../clusters-formed/phrases.ts'
+import type { LabelDeps } from '../label-deps.ts'
+import { groundLabels } from '../llm/ground-labels.ts'
+import type { LabelObserver, LanguageModel } from '../llm/language-model.ts'
+import { buildPrompt } from '../llm/prompt.ts'
+import { type LayerCentroids, layerCentroids } from './layer-centroids.ts'
+import { pickExemplars } from './pick-exemplars.ts'
+
+export interface ForLanguageModel {
+  readonly job: Job
+  readonly nos: readonly number[]
+  readonly clusters: readonly StoredCluster[]
+  readonly phrases: ReadonlyMap<number, ClusterPhrases>
+  /** What clusters get whose labels the model does not give */
+  readonly keyphrases: ReadonlyMap<number, Proposal[]>
+  readonly metrics: JobMetrics
+  readonly signal: AbortSignal
+}
+
+const EXEMPLARS = { central: 4, spread: 4 } as const
+const MEMBERS_READ = 60
+const EXCERPT_CHARACTERS = 1_200
+const PROMPT_KEYPHRASES = 12
+const PROMPT_VOCABULARY = 20
+
+/** Proposals of the language model for each cluster, followed by its keyphrases; keyphrases alone where it gave none. */
+export async function proposeByLanguageModel(of: ForLanguageModel, deps: LabelDeps): Promise<Map<number, Proposal[]>> {
+  const model = deps.languageModel
+  if (!model) return new Map(of.keyphrases)
+  const approved = (await readVocabulary(deps.db, of.job.wikiId, deps.vectors.modelId)).filter(
+    ({ status }) => status === 'approved',
+  )
+  const layers = layerCentroids(of.clusters)
+  const entries = await Promise.all(
+    of.nos.map(async (no) => {
+      const cluster = of.clusters.find((one) => one.no === no)!
+      const proposals = await proposeOne(of, deps, model, cluster, layers.get(cluster.layer)!, approved)
+      return [no, proposals] as const
+    }),
+  )
+  return new Map(entries)
+}
+
+async function proposeOne(
+  of: ForLanguageModel,
+  deps: LabelDeps,
+  model: LanguageModel,
+  cluster: StoredCluster,
+  layer: LayerCentroids,
+  approved: readonly StoredTag[],
+): Promise<Proposal[]> {
+  const { job, metrics, signal } = of
+  const keyphrases = of.keyphrases.get(cluster.no) ?? []
+  const messages = buildPrompt({
+    pages: await exemplars(deps, job, cluster),
+    keyphrases: keyphrases.slice(0, PROMPT_KEYPHRASES).map(({ label }) => label),
+    vocabulary: job.options.vocabulary === 'free' ? [] : await nearest(deps, cluster, approved),
+    tags: job.options.tags_per_cluster ?? 5,
+  })
+  const budget = { tokens: job.options.llm_budget_tokens, usd: job.options.llm_budget_usd }
+  const labels = await model.labels({ jobId: job.id, messages, budget }, observe(deps, metrics, cluster.no), signal)
+  if (!labels) return keyphrases
+  const grounded = await ground(labels, of, deps, cluster, layer)
+  const forms = new Set(grounded.map(({ label }) => tagForm(label)))
+  return [...grounded, ...keyphrases.filter(({ label }) => !forms.has(tagForm(label)))]
+}
+
+async function exemplars(
+  deps: LabelDeps,
+  job: Job,
+  cluster: StoredCluster,
+): Promise<{ title: string; text: string }[]> {
+  const of = { jobId: job.id, model: deps.vectors.modelId, clusterNo: cluster.no, characters: EXCERPT_CHARACTERS }
+  const members = await readClusterPages(deps.db, of, MEMBERS_READ)
+  const vectors = members.map(({ vector }) => vector)
+  return pickExemplars(vectors, cluster.centroid, EXEMPLARS).map((row) => members[row]!)
+}
+
+async function nearest(deps: LabelDeps, cluster: StoredCluster, approved: readonly StoredTag[]): Promise<string[]> {
+  const vectorOf = await deps.vectors.of(approved.map(({ label }) => label))
+  return approved
+    .map(({ label }) => ({ label, cosine: cosine(vectorOf(label), cluster.centroid) }))
+    .sort((a, b) => b.cosine - a.cosine || (a.label < b.label ? -1 : 1))
+    .slice(0, PROMPT_VOCABULARY)
+    .map(({ label }) => label)
+}
+
+async function ground(
+  labels: readonly string[],
+  of: ForLanguageModel,
+  deps: LabelDeps,
+  cluster: StoredCluster,
+  layer: LayerCentroids,
+): Promise<Proposal[]> {
+  const vectorOf = await deps.vectors.of(labels)
+  const phrases = of.phrases.get(cluster.no)
+  return groundLabels(labels, (label) => {
+    const form = tagForm(label)
+    const phrase = phrases?.phrases.find((one) => one.form === form)
+    const known = phrases?.vocabulary.find(([one]) => one === form)
+    const { coverage, precision } = phrase ?? { coverage: known?.[1] ?? 0, precision: known?.[2] ?? 0 }
+    const vector = vectorOf(label)
+    const cosines = new Float32Array(layer.rowOf.size)
+    for (let row = 0; row < cosines.length; row++) {
+      cosines[row] = cosine(vector, layer.centroids.subarray(row * vector.length, (row + 1) * vector.length))
+    }
+    return labelConfidence({ coverage, precision, ...standOut(cosines, layer.rowOf.get(cluster.no)!) })
+  })
+}
+
+/** Counts in the record, and one log line for each thing that went wrong. */
+function observe({ log }: LabelDeps, metrics: JobMetrics, cluster_id: number): LabelObserver {
+  return {
+    called(latencyMs) {
+      metrics.increment('llm_calls')
+      metrics.observe('llm_latency_ms', latencyMs)
+    },
+    timedOut(attempt, timeout_ms) {
+      metrics.increment('llm_timeouts')
+      log.event('llm_timeout', { cluster_id, attempt, timeout_ms })
+    },
+    failed(attempt, code, reason) {
+      metrics.increment('llm_failures')
+      log.event('llm_failure', { cluster_id, attempt, code, reason: reason.slice(0, 2000) })
+    },
+    unreadable(attempt, reason) {
+      metrics.increment('parsing_errors')
+      log.event('parsing_error', { cluster_id, attempt, reason })
+    },
+    spent(tokensIn, tokensOut, costUsd) {
+      metrics.increment('llm_tokens_in', tokensIn)
+      metrics.increment('llm_tokens_out', tokensOut)
+      metrics.increment('llm_cost_usd', costUsd)
+    },
+    budgetSpent(tokens, cost_usd) {
+      log.event('llm_budget_spent', { tokens, cost_usd })
+    },
+    cached() {},
+  }
+}
+
+function cosine(a: Float32Array, b: Float32Array): number {
+  let sum = 0
+  for (let d = 0; d < a.length; d++) sum += a[d]! * b[d]!
+  return sum
+}

@@ -1,0 +1,10 @@
+import type { HandlerDeps } from '@tagloom/service-kit'
+import type { LabelVectors } from './label-vectors.ts'
+import type { LanguageModel } from './llm/language-model.ts'
+
+/** What the handlers of the label stage work with. */
+export interface LabelDeps extends HandlerDeps {
+  readonly vectors: LabelVectors
+  /** undefined where none is configured: jobs that ask for one get keyphrases */
+  readonly languageModel: LanguageModel | undefined
+}

@@ -1,0 +1,51 @@
+import type { Embedder } from '@tagloom/inference'
+import { LRUCache } from 'lru-cache'
+
+/** Labels kept: some 30 MB of vectors at 384 dimensions. */
+const MOST = 20_000
+
+/**
+ * Vectors of labels. What a label means to a model never changes, so this cache is never stale, whatever happens to the vocabulary;
+ * ENABLE_QUERY_CACHING=false does without.
+ */
+export class LabelVectors {
+  readonly modelId: string
+  readonly dims: number
+  hits = 0
+  misses = 0
+  #embedder: Pick<Embedder, 'embed' | 'modelId' | 'dims'>
+  #cache: LRUCache<string, Float32Array> | undefined
+
+  constructor(embedder: Pick<Embedder, 'embed' | 'modelId' | 'dims'>, caching: boolean) {
+    this.modelId = embedder.modelId
+    this.dims = embedder.dims
+    this.#embedder = embedder
+    this.#cache = caching ? new LRUCache({ max: MOST }) : undefined
+  }
+
+  /** @returns a lookup that knows the vectors of all `labels`, unit length, and no others */
+  async of(labels: Iterable<string>): Promise<(label: string) => Float32Array> {
+    const known = new Map<string, Float32Array>()
+    const missing: string[] = []
+    for (const label of new Set(labels)) {
+      const vector = this.#cache?.get(label)
+      if (vector) known.set(label, vector)
+      else missing.push(label)
+    }
+    this.hits += known.size
+    this.misses += missing.length
+    if (missing.length > 0) {
+      const vectors = await this.#embedder.embed(missing)
+      missing.forEach((label, row) => {
+        const vector = vectors.slice(row * this.dims, (row + 1) * this.dims)
+        known.set(label, vector)
+        this.#cache?.set(label, vector)
+      })
+    }
+    return (label) => {
+      const vector = known.get(label)
+      if (!vector) throw new Error(`no vector was asked for the label "${label}"`)
+      return vector
+    }
+  }
+}

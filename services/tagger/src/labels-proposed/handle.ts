@@ -1,0 +1,165 @@
+import { type Message, RetryLater } from '@tagloom/bus'
+import { events, toMessage } from '@tagloom/contracts'
+import {
+  createTags,
+  finishStep,
+  type Job,
+  readForClusters,
+  readJob,
+  readStages,
+  readStoredClusters,
+  readVocabulary,
+  type StoredCluster,
+  type StoredTag,
+  saveClusterTags,
+  saveTagEmbeddings,
+  saveTagParents,
+  type Transaction,
+} from '@tagloom/database'
+import { type Proposal, type Resolution, resolveTags } from '@tagloom/kernels'
+import { handleOnce, JobMetrics } from '@tagloom/service-kit'
+import type { ClusterPhrases } from '../clusters-formed/phrases.ts'
+import { requireModel } from '../label-batch/handle.ts'
+import type { LabelDeps } from '../label-deps.ts'
+import { measureResolution } from './measure-resolution.ts'
+
+/**
+ * Matches all proposals of a job with the vocabulary and each other and writes the clusters' tags. The vocabulary is read and held in
+ * the transaction that writes, so that no decision of a person falls between. A second delivery finds its inbox row and does nothing.
+ */
+export async function handleLabelsProposed(
+  message: Message<typeof events.labelsProposed>,
+  deps: LabelDeps,
+): Promise<void> {
+  const { wiki_id, job_id } = message.data
+  const { context, log } = deps
+  const done = { tags: 0, clusters: 0, seconds: 0, whole: 0, batches: 0 }
+  await handleOnce(deps, message, async () => {
+    const job = await readJob(deps.db, job_id)
+    if (job) requireModel(job, deps)
+    const metrics = new JobMetrics({
+      wikiId: wiki_id,
+      jobId: job_id,
+      service: 'tagger',
+      enabled: deps.config.ENABLE_METRICS,
+    })
+    metrics.startStage('label', 'resolve')
+    const input = await readInput(deps, job_id)
+    const known = await readVocabulary(deps.db, wiki_id, deps.vectors.modelId)
+    const proposed = [...input.proposals.values()].flat().map(({ label }) => label)
+    const vectorOf = await deps.vectors.of([...proposed, ...known.map(({ label }) => label)])
+    const asked = new Set([...proposed, ...known.map(({ label }) => label)])
+    return async (tx, owe) => {
+      if (!job) return
+      const vocabulary = await readVocabulary(tx, wiki_id, deps.vectors.modelId, true)
+      if (vocabulary.some(({ label }) => !asked.has(label))) throw new RetryLater(100, 'the vocabulary grew meanwhile')
+      const resolution = resolve(input, vocabulary, vectorOf, job)
+      const stored = await store(tx, job, deps, { resolution, vocabulary, vectorOf })
+      measureResolution(metrics, { resolution, clusters: input.clusters, vocabulary, vectorOf })
+      const progress = await finishStep(tx, job_id, 'label')
+      owe(...metrics.toMessages(context))
+      owe(toMessage(events.jobProgressed, { wiki_id, job_id, stage: 'label', ...progress, unit: 'steps' }, context))
+      const clusters = input.clusters.length
+      owe(toMessage(events.clustersTagged, { wiki_id, job_id, clusters, tags: stored }, context))
+      const began = (await readStages(tx, job_id)).find(({ stage }) => stage === 'label')!.startedAt
+      const seconds = metrics.toJSON().duration_seconds
+      const whole = Math.max(0, (Date.now() - began.getTime()) / 1000)
+      Object.assign(done, { tags: stored, clusters, seconds, whole, batches: progress.total })
+    }
+  })
+  if (done.batches === 0) return
+  log.event('stage_completed', { stage: 'label', batches: done.batches, duration_seconds: done.whole })
+  log.event('tags_generated', {
+    clusters: done.clusters,
+    tags: done.tags,
+    method: 'resolved',
+    duration_seconds: done.seconds,
+  })
+}
+
+interface Input {
+  readonly clusters: readonly StoredCluster[]
+  readonly proposals: ReadonlyMap<number, readonly Proposal[]>
+  readonly phrases: ReadonlyMap<number, ClusterPhrases>
+}
+
+async function readInput(deps: LabelDeps, jobId: string): Promise<Input> {
+  const clusters = await readStoredClusters(deps.db, jobId)
+  const proposals = await readForClusters<Proposal[]>(deps.db, jobId, 'proposals')
+  const phrases = await readForClusters<ClusterPhrases>(deps.db, jobId, 'keyphrases')
+  return { clusters, proposals, phrases }
+}
+
+function resolve(
+  input: Input,
+  vocabulary: readonly StoredTag[],
+  vectorOf: (label: string) => Float32Array,
+  job: Job,
+): Resolution {
+  const dims = input.clusters[0]?.centroid.length ?? 0
+  const centroids = new Float32Array(input.clusters.length * dims)
+  input.clusters.forEach(({ centroid }, row) => {
+    centroids.set(centroid, row * dims)
+  })
+  return resolveTags({
+    clusters: input.clusters.map(({ no, layer, parentNo }) => ({
+      no,
+      layer,
+      parentNo,
+      proposals: input.proposals.get(no) ?? [],
+      shares: new Map(
+        input.phrases.get(no)?.vocabulary.map(([form, coverage, precision]) => [form, { coverage, precision }]),
+      ),
+    })),
+    centroids,
+    vocabulary,
+    vectorOf,
+    mode: job.options.vocabulary ?? 'prefer',
+    tagsPerCluster: job.options.tags_per_cluster ?? 5,
+  })
+}
+
+/** Writes new, merged and broader tags and the clusters' tags. @returns how many different tags the clusters have */
+async function store(
+  tx: Transaction,
+  job: Job,
+  deps: LabelDeps,
+  of: { resolution: Resolution; vocabulary: readonly StoredTag[]; vectorOf: (label: string) => Float32Array },
+): Promise<number> {
+  const { resolution, vectorOf } = of
+  const place = { wikiId: job.wikiId, jobId: job.id, model: deps.vectors.modelId }
+  const created = await createTags(
+    tx,
+    place,
+    resolution.newTags.map((tag) => ({ ...tag, status: 'proposed', mergedInto: null, embedding: vectorOf(tag.label) })),
+  )
+  const idOf = (ref: Resolution['clusterTags'][number]['tag']): number => ('id' in ref ? ref.id : created[ref.newTag]!)
+  await createTags(
+    tx,
+    place,
+    resolution.merged.map(({ label, form, into }) => ({
+      label,
+      form,
+      status: 'merged',
+      mergedInto: idOf(into),
+      source: 'keyphrases',
+      embedding: vectorOf(label),
+    })),
+  )
+  const bare = of.vocabulary.filter(({ embedding, status }) => embedding === null && status !== 'merged')
+  await saveTagEmbeddings(
+    tx,
+    place.model,
+    bare.map(({ id, label }) => ({ id, embedding: vectorOf(label) })),
+  )
+  await saveTagParents(
+    tx,
+    resolution.parents.map(({ tag, parent }) => ({ id: idOf(tag), parentId: idOf(parent) })),
+  )
+  await saveClusterTags(
+    tx,
+    job.id,
+    resolution.clusterTags.map(({ tag, ...row }) => ({ ...row, tagId: idOf(tag) })),
+  )
+  return new Set(resolution.clusterTags.map(({ tag }) => idOf(tag))).size
+}

@@ -1,0 +1,94 @@
+/** The answer cannot be read as labels. */
+export class UnreadableReply extends Error {
+  readonly code = 'unreadable_reply'
+  override readonly name = 'UnreadableReply'
+}
+
+/** What a reply is to be: sent to servers that can be bound to it, and held against every reply. */
+export const replySchema = {
+  type: 'object',
+  properties: { tags: { type: 'array', items: { type: 'string' }, minItems: 1, maxItems: 20 } },
+  required: ['tags'],
+  additionalProperties: false,
+} as const
+
+const MOST_LABELS = 50
+const LONGEST_LABEL = 60
+const MOST_WORDS = 6
+
+/**
+ * Labels of a reply: read strictly as `{"tags": ["…"]}`; when that fails, once more with what usually surrounds or cuts it taken into
+ * account (prose, a code fence, a bare list, a missing end).
+ * @throws UnreadableReply
+ */
+export function parseReply(content: string): string[] {
+  const labels = strictly(content) ?? repaired(content)
+  if (!labels) throw new UnreadableReply(`expected {"tags": [...]}, got ${describe(content)}`)
+  if (labels.length > MOST_LABELS)
+    throw new UnreadableReply(`expected at most ${MOST_LABELS} tags, got ${labels.length}`)
+  const kept = [...new Set(labels.map(cleaned).filter((label) => label !== undefined))]
+  if (kept.length === 0) throw new UnreadableReply(`none of the ${labels.length} tags can be one`)
+  return kept
+}
+
+const strictly = (content: string): string[] | undefined => labelsOf(parsed(content))
+
+function labelsOf(value: unknown): string[] | undefined {
+  const list = Array.isArray(value) ? value : (value as { tags?: unknown } | null | undefined)?.tags
+  if (!Array.isArray(list) || list.length === 0) return undefined
+  const labels = list.map((item) => (typeof item === 'string' ? item : (item as { label?: unknown } | null)?.label))
+  return labels.every((label) => typeof label === 'string') ? (labels as string[]) : undefined
+}
+
+function repaired(content: string): string[] | undefined {
+  const from = content.search(/[[{]/)
+  if (from < 0) return undefined
+  const rest = content.slice(from)
+  const end = Math.max(rest.lastIndexOf('}'), rest.lastIndexOf(']'))
+  return labelsOf(parsed(rest.slice(0, end + 1))) ?? labelsOf(parsed(closed(rest)))
+}
+
+/** Cut text closed after its last whole string: `{"tags": ["a", "b` becomes `{"tags": ["a"]}`. */
+function closed(text: string): string {
+  const whole = text.slice(0, Math.max(0, text.lastIndexOf('",') + 1)) || text
+  const open: string[] = []
+  let inString = false
+  for (let at = 0; at < whole.length; at++) {
+    const c = whole[at]!
+    if (inString) {
+      if (c === '\\') at++
+      else if (c === '"') inString = false
+    } else if (c === '"') inString = true
+    else if (c === '{' || c === '[') open.push(c === '{' ? '}' : ']')
+    else if (c === '}' || c === ']') open.pop()
+  }
+  return whole + open.reverse().join('')
+}
+
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
+  }
+}
+
+/** A label as a tag may be; undefined for what can be none (empty, a sentence, an address, markup, broken characters). */
+function cleaned(label: string): string | undefined {
+  const plain = label
+    .normalize('NFC')
+    .replace(/^[\s#"'`*-]+|[\s"'`*.,;:]+$/g, '')
+    .replace(/\s+/g, ' ')
+  const bad =
+    plain === '' ||
+    plain.length > LONGEST_LABEL ||
+    plain.split(' ').length > MOST_WORDS ||
+    /[\p{C}\uFFFD<>{}[\]\\|]|:\/\//u.test(plain) ||
+    !/[\p{L}\p{N}]/u.test(plain)
+  return bad ? undefined : plain
+}
+
+const describe = (content: string): string =>
+  content.trim() === ''
+    ? 'nothing'
+    : `${content.length} characters of ${/^\s*[[{]/.test(content) ? 'other JSON or a part of it' : 'text'}`
