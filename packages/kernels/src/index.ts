@@ -7,7 +7,7 @@ export {
 } from './clustering/cluster-pages.ts'
 export type { ClusterLayer } from './clustering/settle-layer.ts'
 export { VectorError } from './clustering/vectors.ts'
-export { FITS, type LabelEvidence, labelConfidence } from './tagging/cluster-confidence.ts'
+export { type LabelEvidence, labelConfidence, standOut } from './tagging/cluster-confidence.ts'
 export { topicDiversity, topicWords, type WordCandidate, WordDocuments } from './tagging/coherence.ts'
 export { type ClusterPlace, type Keyphrase, PhraseCounts } from './tagging/phrase-counts.ts'
 export {
