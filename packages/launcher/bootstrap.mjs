@@ -97,13 +97,16 @@ function stop(message, code) {
   process.exit(code)
 }
 
-/** Goes on in a child, which gets every signal and gives the exit code. It sees by the channel when this process dies. */
+/**
+ * Goes on in a child, which gets every signal and gives the exit code. It sees by the channel when this process dies.
+ * ONNX Runtime reports its use to its makers unless it is told not to, and it reads that when its library is loaded.
+ */
 function run(node, args, pnpm) {
   const path = [join(modules, '.bin'), dirname(pnpm), process.env.PATH ?? ''].join(delimiter)
   const child = spawn(node, args, {
     cwd: root,
     stdio: ['inherit', 'inherit', 'inherit', 'ipc'],
-    env: { ...process.env, PATH: path },
+    env: { ORT_DISABLE_TELEMETRY: '1', ...process.env, PATH: path },
   })
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal))
   child.on('error', (error) => stop(`${node} does not run: ${error.message}. Delete node_modules and try again.`, 1))

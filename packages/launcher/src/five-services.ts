@@ -27,6 +27,8 @@ export async function fiveServices(settings: ServiceSettings): Promise<ServiceSp
         main: join(settings.root, 'services', service, 'src', 'main.ts'),
         port,
         env: {
+          // ONNX Runtime reports its use to its makers unless it is told not to.
+          ORT_DISABLE_TELEMETRY: '1',
           ...inherited,
           DATABASE_URL: settings.databaseUrl,
           NATS_URL: settings.natsUrl,
