@@ -5,6 +5,7 @@ export {
   type ClusterOptions,
   clusterPages,
 } from './clustering/cluster-pages.ts'
+export { cosineSilhouette } from './clustering/cosine-silhouette.ts'
 export type { ClusterLayer } from './clustering/settle-layer.ts'
 export { VectorError } from './clustering/vectors.ts'
 export { type LabelEvidence, labelConfidence, standOut } from './tagging/cluster-confidence.ts'

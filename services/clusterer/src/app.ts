@@ -1,0 +1,20 @@
+import { events } from '@tagloom/contracts'
+import { consumeEvents, on, type ServiceDeps } from '@tagloom/service-kit'
+import fastify, { type FastifyInstance } from 'fastify'
+import type { Config } from './config.ts'
+import { measureClustering } from './metrics.ts'
+import { handlePagesEmbedded } from './pages-embedded/handle.ts'
+
+/** The clusterer's app, not listening. Its consumer begins when it is ready and ends before it closes. */
+export async function buildApp(deps: ServiceDeps<Config>): Promise<FastifyInstance> {
+  const app = fastify()
+  const metrics = measureClustering(deps.registry)
+  const { INFERENCE_DEVICE: device, INFERENCE_THREADS: threads } = deps.config
+  consumeEvents(app, deps, [
+    // One at a time: a clustering takes every core and the memory of its vectors.
+    on(events.pagesEmbedded, { failsJob: true, concurrency: 1, ackWaitMs: 60_000 }, (message, d) =>
+      handlePagesEmbedded(message, { ...d, metrics, products: { device, threads } }),
+    ),
+  ])
+  return app
+}
