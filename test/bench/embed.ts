@@ -39,8 +39,9 @@ export async function run(args: string[]): Promise<void> {
   const { modelId, dims, device } = embedder
   await embedder.embed(pages.slice(0, 8).map(wholeText))
   const rssMiB: number[] = []
+  const vectors = new Float32Array(pages.length * dims)
   for (let pass = 1; pass <= Number(values.passes); pass++) {
-    const { vectors, ...figures } = await onePass(embedder, pages, values['whole-text'])
+    const figures = await onePass(embedder, pages, values['whole-text'], vectors)
     rssMiB.push(Math.round(process.memoryUsage.rss() / 1048576))
     const cosine = values.reference === undefined ? {} : cosineTo(values.reference, vectors, dims)
     const name = values['whole-text'] ? 'embed-texts' : 'embed'
@@ -61,12 +62,11 @@ function wholeText({ title, text }: Page): string {
   return text.startsWith(title) ? text : `${title}\n${text}`
 }
 
-async function onePass(embedder: Embedder, pages: readonly Page[], wholeTexts: boolean) {
+async function onePass(embedder: Embedder, pages: readonly Page[], wholeTexts: boolean, vectors: Float32Array) {
   const before = embedder.stats()
   const started = performance.now()
   const cpu = process.cpuUsage()
   // In pieces, as the service does: memory doesn't grow with the number of pages.
-  const vectors = new Float32Array(pages.length * embedder.dims)
   for (let from = 0; from < pages.length; from += 1024) {
     const piece = pages.slice(from, from + 1024)
     const made = wholeTexts ? await embedder.embed(piece.map(wholeText)) : (await embedder.embedPages(piece)).vectors
@@ -78,7 +78,6 @@ async function onePass(embedder: Embedder, pages: readonly Page[], wholeTexts: b
   const tokens = after.tokens - before.tokens
   const padded = after.paddedTokens - before.paddedTokens
   return {
-    vectors,
     seconds: round(seconds),
     pagesPerSecond: round(pages.length / seconds),
     tokensPerSecond: Math.round(tokens / seconds),

@@ -3,8 +3,8 @@
  * Started by embedder.ts only; its first message tells that the model is open, or why not.
  */
 import { parentPort, workerData } from 'node:worker_threads'
+import { ModelRefused } from '../models/model-refused.ts'
 import type { EmbedReply, EmbedTask, WorkerSetup } from './embedder.ts'
-import { ModelRefused } from './model-spec.ts'
 import { pageWindows } from './page-windows.ts'
 import { normalizeInPlace } from './pooling.ts'
 import { type EncodeCounts, TextEncoder } from './text-encoder.ts'

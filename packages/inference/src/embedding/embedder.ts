@@ -1,7 +1,8 @@
 import { availableParallelism } from 'node:os'
 import { Worker } from 'node:worker_threads'
-import { ModelRefused, type ModelSpec, readModelSpec } from './model-spec.ts'
-import { type ObtainOptions, obtainModel } from './obtain-model.ts'
+import { ModelRefused } from '../models/model-refused.ts'
+import { type ObtainOptions, obtainModel } from '../models/obtain-model.ts'
+import { EMBEDDING_MODEL, type ModelSpec, readModelSpec } from './model-spec.ts'
 import type { Page, PageRecipe } from './page-windows.ts'
 import type { Device } from './session.ts'
 import type { EncodeCounts } from './text-encoder.ts'
@@ -17,8 +18,6 @@ import type { EncodeCounts } from './text-encoder.ts'
 export interface EmbedderOptions extends ObtainOptions {
   /** A folder in Hugging Face layout, or a hub name such as `BAAI/bge-small-en-v1.5`. */
   readonly model: string
-  /** File name of the ONNX variant, where not the first of the usual ones. */
-  readonly modelFile?: string
   readonly device?: Device | 'auto'
   /** CPU threads in all; by default as many as the process may use. */
   readonly threads?: number
@@ -105,7 +104,7 @@ const GROUP_CHARS = 24_000
 
 export async function openEmbedder(options: EmbedderOptions): Promise<Embedder> {
   const recipe = options.recipe ?? DEFAULT_RECIPE
-  const { folder, name } = await obtainModel(options.model, options)
+  const { folder, name } = await obtainModel(options.model, EMBEDDING_MODEL, options)
   const spec = await readModelSpec(folder, { ...options, name, recipe: JSON.stringify(recipe) })
   const wished = options.device ?? 'cpu'
   const threads = options.threads ?? availableParallelism()

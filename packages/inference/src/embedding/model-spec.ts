@@ -2,6 +2,8 @@ import { createHash } from 'node:crypto'
 import { createReadStream, existsSync } from 'node:fs'
 import { readFile, stat } from 'node:fs/promises'
 import { basename, join, resolve } from 'node:path'
+import { ModelRefused } from '../models/model-refused.ts'
+import type { ModelKind } from '../models/obtain-model.ts'
 import type { Pooling } from './pooling.ts'
 
 /** What a sentence-embedding model's own files say about how it is to be used. */
@@ -22,31 +24,29 @@ export interface ModelSpec {
   readonly queryPrefix: string
 }
 
-/** A model that can't be used, with the reason and what would fit. */
-export class ModelRefused extends Error {
-  readonly code = 'MODEL_REFUSED'
-}
-
 /**
  * ONNX files in the order in which they are taken when the folder has several: quantised ones first, as two to three
  * times the speed costs under 1 % of cosine; `EMBEDDING_MODEL_FILE` chooses another.
  */
-export function onnxCandidates(arch: string = process.arch): string[] {
+function onnxCandidates(arch: string = process.arch): string[] {
   const own = arch === 'arm64' ? ['model_qint8_arm64.onnx'] : ['model_qint8_avx512_vnni.onnx', 'model_quint8_avx2.onnx']
   const names = ['model_int8.onnx', 'model_quantized.onnx', ...own, 'model.onnx', 'model_fp16.onnx']
   return names.flatMap((name) => [name, `onnx/${name}`])
 }
 
-/** The small files that describe a model; all but the tokenizer and config.json may be missing. */
-export const DESCRIBING_FILES = [
-  'config.json',
-  'tokenizer.json',
-  'tokenizer_config.json',
-  'modules.json',
-  '1_Pooling/config.json',
-  'sentence_bert_config.json',
-  'config_sentence_transformers.json',
-] as const
+/** A sentence-embedding model, as it lies in a folder or on the hub. */
+export const EMBEDDING_MODEL: ModelKind = {
+  describing: [
+    'config.json',
+    'tokenizer.json',
+    'tokenizer_config.json',
+    'modules.json',
+    '1_Pooling/config.json',
+    'sentence_bert_config.json',
+    'config_sentence_transformers.json',
+  ],
+  onnx: onnxCandidates(),
+}
 
 /** Reads a folder in the usual Hugging Face layout. `recipe` is what else decides a vector; it goes into the model's id. */
 export async function readModelSpec(
@@ -100,7 +100,7 @@ async function readJson(folder: string, file: string): Promise<Json | undefined>
 }
 
 function findOnnx(folder: string, modelFile: string | undefined): string {
-  const candidates = modelFile === undefined ? onnxCandidates() : [modelFile, `onnx/${modelFile}`]
+  const candidates = modelFile === undefined ? EMBEDDING_MODEL.onnx : [modelFile, `onnx/${modelFile}`]
   const found = candidates.map((name) => join(folder, name)).find((path) => existsSync(path))
   if (found === undefined) throw new ModelRefused(`${folder} has no ONNX file: looked for ${candidates.join(', ')}`)
   return found

@@ -5,7 +5,7 @@ import { dirname } from 'node:path'
 import { Readable, Transform } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { setTimeout as pause } from 'node:timers/promises'
-import { ModelRefused } from './model-spec.ts'
+import { ModelRefused } from './model-refused.ts'
 
 export interface DownloadProgress {
   readonly model: string

@@ -5,7 +5,8 @@ import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { openEmbedder } from './embedder.ts'
+import { openEmbedder } from '../embedding/embedder.ts'
+import { EMBEDDING_MODEL } from '../embedding/model-spec.ts'
 import { obtainModel } from './obtain-model.ts'
 
 const BUNDLED = new URL('../../../../models/all-MiniLM-L6-v2/', import.meta.url)
@@ -96,13 +97,13 @@ describe('a model by hub name', () => {
     expect(ranges.slice(1).every((range) => Number(/\d+/u.exec(range!)![0]) > 1_000_000)).toBe(true)
     expect(seen.at(-1)).toBe(1)
     const asked = hub.requests.length
-    await obtainModel('org/mini', { cacheDir, endpoint: 'http://127.0.0.1:9' })
+    await obtainModel('org/mini', EMBEDDING_MODEL, { cacheDir, endpoint: 'http://127.0.0.1:9' })
     expect(hub.requests).toHaveLength(asked)
   })
 
   it('is downloaded anew when its content is not what the hub says', async () => {
     hub.wrong = 1
-    const { folder } = await obtainModel('org/mini', { cacheDir, endpoint })
+    const { folder } = await obtainModel('org/mini', EMBEDDING_MODEL, { cacheDir, endpoint })
     const [got, own] = [await readFile(join(folder, ONNX)), await bytesOf(ONNX)]
     expect(got.equals(own)).toBe(true)
     expect(hub.requests.filter(({ url }) => url.endsWith(ONNX))).toHaveLength(2)
@@ -110,8 +111,8 @@ describe('a model by hub name', () => {
 
   it('is downloaded once by two that want it at the same time', async () => {
     const [a, b] = await Promise.all([
-      obtainModel('org/mini', { cacheDir, endpoint }),
-      obtainModel('org/mini', { cacheDir, endpoint }),
+      obtainModel('org/mini', EMBEDDING_MODEL, { cacheDir, endpoint }),
+      obtainModel('org/mini', EMBEDDING_MODEL, { cacheDir, endpoint }),
     ])
     expect(a).toEqual(b)
     expect((await stat(join(a.folder, ONNX))).size).toBe((await bytesOf(ONNX)).length)
@@ -120,9 +121,13 @@ describe('a model by hub name', () => {
 
   it('is refused with the reason when it has no ONNX file, is unknown, or is no name', async () => {
     hub.siblings = FILES
-    await expect(obtainModel('org/mini', { cacheDir, endpoint })).rejects.toThrow(/has no ONNX file on the hub/u)
+    await expect(obtainModel('org/mini', EMBEDDING_MODEL, { cacheDir, endpoint })).rejects.toThrow(
+      /has no ONNX file on the hub/u,
+    )
     hub.status = 404
-    await expect(obtainModel('org/mini', { cacheDir, endpoint })).rejects.toThrow(/HTTP 404/u)
-    await expect(obtainModel('./models/none', { cacheDir })).rejects.toThrow(/neither a folder that exists nor a hub/u)
+    await expect(obtainModel('org/mini', EMBEDDING_MODEL, { cacheDir, endpoint })).rejects.toThrow(/HTTP 404/u)
+    await expect(obtainModel('./models/none', EMBEDDING_MODEL, { cacheDir })).rejects.toThrow(
+      /neither a folder that exists nor a hub/u,
+    )
   })
 })

@@ -3,7 +3,7 @@ import { mkdir, readFile, rename, writeFile } from 'node:fs/promises'
 import { basename, join, resolve } from 'node:path'
 import { type DownloadProgress, downloadFile, fetchJson, type RemoteFile } from './download-file.ts'
 import { withFolderLock } from './folder-lock.ts'
-import { DESCRIBING_FILES, ModelRefused, onnxCandidates } from './model-spec.ts'
+import { ModelRefused } from './model-refused.ts'
 
 /*
  * A model by folder, or by hub name:
@@ -17,14 +17,27 @@ export interface ObtainOptions {
   readonly endpoint?: string
   /** Sent to the hub for gated models. */
   readonly token?: string
+  /** File name of the ONNX variant, where not the first of the kind's usual ones. */
   readonly modelFile?: string
   readonly onProgress?: (progress: DownloadProgress) => void
+}
+
+/** Which files a model of some kind is made of. */
+export interface ModelKind {
+  /** The small files that describe it; which of them must be there is for whoever reads them to say */
+  readonly describing: readonly string[]
+  /** ONNX files, the preferred first */
+  readonly onnx: readonly string[]
 }
 
 const NAME = /^([\w.-]+\/[\w.-]+)(?:@([\w./-]+))?$/u
 
 /** Folder and name of a model, downloaded where it must be. */
-export async function obtainModel(model: string, options: ObtainOptions): Promise<{ folder: string; name: string }> {
+export async function obtainModel(
+  model: string,
+  kind: ModelKind,
+  options: ObtainOptions,
+): Promise<{ folder: string; name: string }> {
   if (existsSync(model)) return { folder: resolve(model), name: basename(resolve(model)) }
   const named = NAME.exec(model)
   if (named === null || /^\.{0,2}\//u.test(model)) {
@@ -38,7 +51,7 @@ export async function obtainModel(model: string, options: ObtainOptions): Promis
   const finished = join(home, variant(options.modelFile))
   if (!existsSync(finished)) {
     await withFolderLock(home, async () => {
-      if (!existsSync(finished)) await download(name!, revision, home, finished, options)
+      if (!existsSync(finished)) await download({ name: name!, revision, home, finished }, kind, options)
     })
   }
   const { folder } = JSON.parse(await readFile(finished, 'utf8')) as { folder: string }
@@ -55,11 +68,22 @@ interface HubModel {
   siblings: { rfilename: string; size?: number; blobId?: string; lfs?: { sha256: string; size: number } }[]
 }
 
-async function download(name: string, revision: string, home: string, finished: string, options: ObtainOptions) {
+interface Copy {
+  readonly name: string
+  readonly revision: string
+  readonly home: string
+  readonly finished: string
+}
+
+async function download(
+  { name, revision, home, finished }: Copy,
+  kind: ModelKind,
+  options: ObtainOptions,
+): Promise<void> {
   const endpoint = (options.endpoint ?? 'https://huggingface.co').replace(/\/+$/u, '')
   const headers: Record<string, string> = options.token ? { authorization: `Bearer ${options.token}` } : {}
   const info = await fetchJson<HubModel>(`${endpoint}/api/models/${name}/revision/${revision}?blobs=true`, headers)
-  const files = neededFiles(name, info, options.modelFile)
+  const files = neededFiles(name, info, kind, options.modelFile)
   const folder = info.sha.slice(0, 40).replace(/[^\w]/gu, '')
   const sizes = files.map((file) => file.lfs?.size ?? file.size ?? 0)
   const totalBytes = sizes.reduce((sum, size) => sum + size, 0)
@@ -83,14 +107,19 @@ async function download(name: string, revision: string, home: string, finished: 
 }
 
 /** The files of a hub model that are needed here: what describes it, one ONNX file, and the weights beside that. */
-function neededFiles(name: string, info: HubModel, modelFile: string | undefined): HubModel['siblings'] {
+function neededFiles(
+  name: string,
+  info: HubModel,
+  kind: ModelKind,
+  modelFile: string | undefined,
+): HubModel['siblings'] {
   const byName = new Map(info.siblings.map((file) => [file.rfilename, file]))
-  const candidates = modelFile === undefined ? onnxCandidates() : [modelFile, `onnx/${modelFile}`]
+  const candidates = modelFile === undefined ? kind.onnx : [modelFile, `onnx/${modelFile}`]
   const onnx = candidates.find((candidate) => byName.has(candidate))
   if (onnx === undefined) {
     throw new ModelRefused(`${name} has no ONNX file on the hub: looked for ${candidates.join(', ')}`)
   }
   if (!byName.has('tokenizer.json')) throw new ModelRefused(`${name} has no tokenizer.json on the hub`)
-  const wanted = [...DESCRIBING_FILES, onnx, `${onnx}_data`]
-  return wanted.flatMap((file) => byName.get(file) ?? [])
+  const wanted = new Set([...kind.describing, onnx])
+  return info.siblings.filter(({ rfilename }) => wanted.has(rfilename) || rfilename.startsWith(`${onnx}_data`))
 }
