@@ -58,7 +58,9 @@ function settings(port: number, store: string, pidFile: string): string {
     `listen: "127.0.0.1:${port}"`,
     'server_name: "tagloom-local"',
     `pid_file: ${JSON.stringify(pidFile)}`,
-    `jetstream { store_dir: ${JSON.stringify(store)} }`,
+    // A stream's max_bytes is set aside of what the server may store, whether it is used or not, and by default that is three quarters of
+    // the free disk: a small disk, or a test run with its streams for each file, would be refused streams that stay nearly empty.
+    `jetstream { store_dir: ${JSON.stringify(store)}, max_file_store: 16TB }`,
     '',
   ].join('\n')
 }
