@@ -6,6 +6,8 @@ export {
   clusterPages,
 } from './clustering/cluster-pages.ts'
 export { cosineSilhouette } from './clustering/cosine-silhouette.ts'
+export { type Evaluation, evaluateClustering } from './clustering/evaluate.ts'
+export { type Lineage, type LineageMatch, matchLineages, type RunLayer } from './clustering/lineage.ts'
 export type { ClusterLayer } from './clustering/settle-layer.ts'
 export { VectorError } from './clustering/vectors.ts'
 export { type LabelEvidence, labelConfidence, standOut } from './tagging/cluster-confidence.ts'

@@ -1,4 +1,4 @@
-import { aggregate, findCommunities, findGroups, groupMembers, type Level, renumber } from './communities.ts'
+import { aggregate, findCommunities, findGroups, type Level, renumber } from './communities.ts'
 import { similarityOfPartitions } from './partitions.ts'
 
 /**
