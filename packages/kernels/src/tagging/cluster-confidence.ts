@@ -15,7 +15,9 @@ export interface LabelEvidence {
  * strong: the greater of the two logistic scores. Coefficients: see "Calibration" in docs/tagging.md.
  */
 export function labelConfidence(of: LabelEvidence): number {
-  const words = of.coverage === 0 ? 0 : sigmoid(-2 + 3.2 * of.coverage + 0.8 * of.precision + 0.45 * of.lift)
+  // What all clusters say as much as this one is in its texts without being its topic.
+  const telling = of.coverage * sigmoid(1 + 1.5 * of.lift)
+  const words = of.coverage === 0 ? 0 : sigmoid(-2 + 3.2 * telling + 0.8 * of.precision + 0.45 * of.lift)
   return Math.max(words, meaningConfidence(of.similarity, of.lift))
 }
 

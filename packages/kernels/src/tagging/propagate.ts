@@ -45,16 +45,16 @@ export interface PropagateOptions {
  * Coefficients of the logistic regression of "the page says the tag" on membership and standardised similarity, from 579 Ethereum
  * proposals and 503 package documents; reliability on each when fitted on the other: docs/tagging.md.
  */
-const calibration = { bias: -1.9, membership: 2.6, similarity: 0.62 } as const
+const calibration = { bias: -2.9, membership: 3.14, similarity: 0.57, alone: -0.4 } as const
 /** A tag of no cluster of the page needs to stand out by this many standard deviations, and this cosine. */
 const ALONE_LIFT = 2.5
 const ALONE_COSINE = 0.3
 
-/** Confidence of a tag on a page. `membership` 0 to 1; `lift` in standard deviations of the tag's cosine over pages. */
+/** Confidence of a tag on a page. `membership` 0 to 1, 0 for similarity alone; `lift` in standard deviations of the tag's cosine. */
 export function pageTagConfidence(membership: number, lift: number): number {
-  return sigmoid(
-    calibration.bias + calibration.membership * membership + calibration.similarity * Math.max(-2, Math.min(lift, 5)),
-  )
+  const { bias, alone, similarity } = calibration
+  const base = bias + similarity * Math.max(-2, Math.min(lift, 5))
+  return sigmoid(membership === 0 ? base + alone : base + calibration.membership * membership)
 }
 
 export interface TaggedPage {
