@@ -15,6 +15,8 @@ interface ContainerKind {
   /** What else the image exposes: Podman waits for a binding of each. */
   otherPorts: number[]
   command: string[]
+  /** Put into it before it starts. */
+  files?: { target: string; content: string }[]
   /** Its log says this when it is nearly there. The default way to wait needs a shell in the image. */
   readyLine: RegExp
   environment: Record<string, string>
@@ -50,6 +52,7 @@ export async function containerServer(kind: 'postgres' | 'nats' | 'redis'): Prom
       container = await new GenericContainer(wanted.image)
         .withCommand(wanted.command)
         .withEnvironment(wanted.environment)
+        .withCopyContentToContainer(wanted.files ?? [])
         .withWaitStrategy(Wait.forLogMessage(wanted.readyLine))
         .withLabels({ [LABEL]: id })
         .withExposedPorts({ container: wanted.port, host: hostPort }, ...wanted.otherPorts)
@@ -110,7 +113,9 @@ const KINDS: Record<'postgres' | 'nats' | 'redis', () => ContainerKind> = {
     port: 4222,
     otherPorts: [6222, 8222],
     readyLine: /Server is ready/,
-    command: ['-js', '-sd', '/data'],
+    command: ['-c', '/tagloom.conf'],
+    // As in nats.ts: what streams set aside may be more than the disk has.
+    files: [{ target: '/tagloom.conf', content: 'jetstream { store_dir: /data, max_file_store: 16TB }\n' }],
     environment: {},
     url: (port) => `nats://127.0.0.1:${port}`,
     isServing: (port) =>
