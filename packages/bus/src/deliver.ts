@@ -90,13 +90,15 @@ async function handle<E extends EventDeclaration>(
     }
     if (error instanceof Reject) return bury(core, settings, raw, message, error.message)
     if (deliveryCount >= settings.maxDeliver) {
-      return bury(core, settings, raw, message, `failed ${deliveryCount} times, last: ${(error as Error).message}`)
+      return bury(core, settings, raw, message, `failed ${times(deliveryCount)}, last: ${(error as Error).message}`)
     }
     const backoffMs = settings.backoffMs[Math.min(deliveryCount, settings.backoffMs.length) - 1] ?? 0
     return retry(core, raw, message, error instanceof RetryLater ? error.delayMs : backoffMs, (error as Error).message)
   }
   return acknowledge(core, raw, message)
 }
+
+const times = (count: number): string => (count === 1 ? 'once' : `${count} times`)
 
 /** Handled: when the acknowledgement is lost the message comes again, and its handler knows it. */
 async function acknowledge(core: BusCore, raw: JsMsg, message: Message): Promise<Outcome> {

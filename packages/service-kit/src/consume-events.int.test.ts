@@ -165,3 +165,20 @@ it('work that finds the database away is held and done when it is back, in the s
   expect(ping).toHaveBeenCalledTimes(2)
   ping.mockRestore()
 })
+
+it('an error that is logged or kept says what the database said, and no parameters', async () => {
+  const job = await runningJob()
+  await serve(
+    on(events.pagesEmbedded, { durable: 'broken-query', failsJob: true, maxDeliver: 1 }, async ({ data }) => {
+      if (data.job_id !== job.job_id) return
+      const cause = Object.assign(new Error('value too long for type character varying(200)'), { code: '22001' })
+      throw new Error('Failed query: insert into "pages" ("text") values ($1)\nparams: the text of a page', { cause })
+    }),
+  )
+  await deps.bus.publish(embedded(job))
+  await until(async () => (await readJob(deps.db, job.job_id))?.status === 'failed')
+  expect((await readJob(deps.db, job.job_id))?.errorReason).toBe(
+    'failed once, last: the database refused a statement: value too long for type character varying(200)',
+  )
+  expect(JSON.stringify(deps.log.lines)).not.toContain('the text of a page')
+})

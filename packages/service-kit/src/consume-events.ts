@@ -6,6 +6,7 @@ import { type Cancellations, followCancellations, JobCancelled } from './cancell
 import { isDatabaseAway, untilDatabaseAnswers } from './database-away.ts'
 import { failJobOf } from './fail-job.ts'
 import type { Log } from './log.ts'
+import { plainError } from './plain-error.ts'
 import type { ServiceDeps } from './service-deps.ts'
 import { childTraceparent, traceIdOf } from './tracing.ts'
 
@@ -114,8 +115,9 @@ async function deliver<E extends EventDeclaration>(
           log.pino.debug({ reason: (error as Error).message }, 'dropped the work of a job that does not run')
           return
         }
-        if (outages >= mostOutages || signal.aborted || !isDatabaseAway(error)) throw error
-        log.event('database_error', { operation: consumer, code: 'away', reason: (error as Error).message })
+        const plain = plainError(error)
+        if (outages >= mostOutages || signal.aborted || !isDatabaseAway(error)) throw plain
+        log.event('database_error', { operation: consumer, code: 'away', reason: plain.message })
         await untilDatabaseAnswers(deps.db, signal, databaseBackWithinMs)
       }
     }

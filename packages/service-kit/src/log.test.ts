@@ -85,3 +85,14 @@ it('in tests an event that is not as declared throws', () => {
   log.child(ids).event('stage_started', { stage: 'embed', batches: 1 })
   expect(log.of('stage_started')).toHaveLength(2)
 })
+
+it('writes what the database said about a statement, without its parameters', () => {
+  const { lines, log } = written()
+  const cause = Object.assign(new Error('value too long'), { code: '22001' })
+  const err = new Error('Failed query: insert …\nparams: the text of a page', { cause })
+  log.pino.error({ err }, 'failed')
+  expect(lines[0]).not.toContain('the text of a page')
+  const message = 'the database refused a statement: value too long'
+  const stack = expect.stringMatching(/^Error: the database refused .*\n +at /)
+  expect(JSON.parse(lines[0] as string).err).toEqual({ type: 'Error', code: '22001', message, stack })
+})

@@ -3,6 +3,7 @@ import type { LogContext, LogEventName, LogFields, LogLevel, ServiceName } from 
 import { logEvents } from '@tagloom/contracts'
 import { destination, type Logger, multistream, pino, stdTimeFunctions } from 'pino'
 import roll from 'pino-roll'
+import { loggedError } from './plain-error.ts'
 import { readableLine } from './readable-line.ts'
 
 /** Writes the named events of the contracts, with their level; ids of job, wiki, request and trace come from the child that writes. */
@@ -83,6 +84,7 @@ export function createLog(settings: Pick<LogSettings, 'service' | 'level'>, stre
       timestamp: stdTimeFunctions.isoTime,
       formatters: { level: (label) => ({ level: words[label as keyof typeof words] ?? label.toUpperCase() }) },
       redact,
+      serializers: { err: loggedError, error: loggedError },
       hooks: { streamWrite: (line) => line.replace(credentials, '$1:[redacted]@') },
     },
     multistream(streams.map((stream) => ({ level: 'trace' as const, stream }))),

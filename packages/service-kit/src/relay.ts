@@ -2,6 +2,7 @@ import type { Bus } from '@tagloom/bus'
 import type { OutgoingMessage } from '@tagloom/contracts'
 import { addOutbox, type Database, type Transaction, takeOutbox } from '@tagloom/database'
 import type { Log } from './log.ts'
+import { plainError } from './plain-error.ts'
 
 /*
  * A transaction that owes the bus messages writes them as outbox rows. Right after it commits its process publishes them; what a
@@ -48,7 +49,7 @@ export function createRelay(options: RelayOptions): Relay {
     try {
       await takeOutbox(db, { ids, limit: ids.length }, publish)
     } catch (error) {
-      log.event('outbox_failed', { messages: ids.length, reason: (error as Error).message })
+      log.event('outbox_failed', { messages: ids.length, reason: plainError(error).message })
     }
   }
 
@@ -70,7 +71,7 @@ export function createRelay(options: RelayOptions): Relay {
       failing = false
     } catch (error) {
       // One line for each outage, not for each second of it.
-      if (!failing) log.event('outbox_failed', { messages: 0, reason: (error as Error).message })
+      if (!failing) log.event('outbox_failed', { messages: 0, reason: plainError(error).message })
       failing = true
     }
     if (!stopped) timer = setTimeout(next, everyMs)

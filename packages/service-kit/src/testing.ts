@@ -49,10 +49,10 @@ export async function openTestDeps<Own extends TProperties = Record<never, never
   environment: Own = {} as Own,
   variables: Variables = {},
 ): Promise<TestDeps<Own>> {
-  const [db, bus] = await Promise.all([openTestDatabase(), openTestBus()])
+  const log = captureLog(name)
+  const [db, bus] = await Promise.all([openTestDatabase(), openTestBus({ log })])
   const servers = { DATABASE_URL: db.url, NATS_URL: bus.url, NATS_PREFIX: bus.prefix }
   const config = readConfig(environment, { ...servers, ...variables })
-  const log = captureLog(name)
   const relay = createRelay({ db, bus, log, sweepEveryMs: 100, owedForMs: 200 })
   const close = async () => {
     await relay.stop()
