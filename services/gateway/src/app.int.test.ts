@@ -1,3 +1,5 @@
+import { type AddressInfo, connect } from 'node:net'
+import { text } from 'node:stream/consumers'
 import { Validator } from '@seriousme/openapi-schema-validator'
 import { problemCodes } from '@tagloom/contracts'
 import { type Database, openDatabase } from '@tagloom/database'
@@ -137,6 +139,19 @@ describe('a problem', () => {
     expect((await post('<x/>', 'text/xml')).body).toMatchObject({ status: 415, code: 'unsupported_media_type' })
     const large = JSON.stringify({ name: 'x'.repeat(1024 * 1024) })
     expect((await post(large, 'application/json')).body).toMatchObject({ status: 413, code: 'payload_too_large' })
+  })
+
+  it('answers also what is no HTTP, or has headers without end', async () => {
+    await gateway.app.listen({ host: '127.0.0.1', port: 0 })
+    const { port } = gateway.app.server.address() as AddressInfo
+    const send = async (bytes: string) => {
+      const socket = connect(port, '127.0.0.1')
+      socket.write(bytes)
+      const answer = await text(socket)
+      return [answer.split('\r\n', 1)[0], JSON.parse(answer.slice(answer.indexOf('\r\n\r\n'))).code]
+    }
+    expect(await send('nonsense\r\n\r\n')).toEqual(['HTTP/1.1 400 The request cannot be understood', 'bad_request'])
+    expect((await send(`GET / HTTP/1.1\r\nx: ${'y'.repeat(40_000)}\r\n\r\n`))[1]).toBe('headers_too_large')
   })
 
   it('says when to come again after too many requests', async () => {

@@ -11,6 +11,7 @@ import { hashApiKey } from './auth/api-key.ts'
 import { authenticate } from './auth/authenticate.ts'
 import { KnownKeys } from './auth/known-keys.ts'
 import type { Config } from './config.ts'
+import { answerClientError } from './http/client-error.ts'
 import { serveOpenApi } from './http/openapi.ts'
 import { handleError, ProblemError } from './http/problem.ts'
 import { carryContext, requestIdOf } from './http/request-context.ts'
@@ -73,6 +74,7 @@ function createHttp(deps: GatewayDeps): FastifyInstance {
     // A page id may be a path, every byte of it percent-encoded.
     routerOptions: { maxParamLength: 6_000, ignoreTrailingSlash: true },
     frameworkErrors: handleError,
+    clientErrorHandler: answerClientError,
   }).withTypeProvider<TypeBoxTypeProvider>()
   app.setValidatorCompiler(compileValidator)
   app.setErrorHandler(handleError)

@@ -46,13 +46,7 @@ export const ImportQuery = Type.Object(
   { additionalProperties: false },
 )
 
-const importErrorCodes = [
-  'invalid_json',
-  'invalid_page',
-  'invalid_utf8',
-  'line_too_long',
-  'duplicate_id',
-] as const
+const importErrorCodes = ['invalid_json', 'invalid_page', 'invalid_utf8', 'line_too_long', 'duplicate_id'] as const
 export type ImportErrorCode = (typeof importErrorCodes)[number]
 
 export const ImportReport = Type.Object(
