@@ -15,14 +15,14 @@ export async function importWiki(
 ): Promise<ImportReport> {
   let sent = 0
   async function* counted(): AsyncGenerator<Uint8Array> {
+    sent = 0
     for await (const chunk of source.lines()) {
       for (const byte of chunk) if (byte === NEWLINE) sent++
       yield chunk
       view.update('import', sent, source.pageCount, 'pages')
     }
   }
-  view.update('import', 0, source.pageCount, 'pages')
-  const report = await client.importPages(wikiId, counted(), { replace: true, signal })
+  const report = await client.importPages(wikiId, counted, { replace: true, signal })
   view.update('import', report.received, report.received, 'pages')
   view.finish('import')
   return report
@@ -36,27 +36,26 @@ export async function runJob(
   signal: AbortSignal,
 ): Promise<Job> {
   const requested = await client.createJob(wikiId, signal)
+  const seen = new Set<string>()
   for await (const news of client.jobNews(requested.id, signal)) {
     if (news.kind === 'progress') {
       const { stage, done, total, unit } = news.progress
+      seen.add(stage)
       view.update(stage, done, total, unit)
       continue
     }
-    showStages(news.job, view)
+    showStages(news.job, view, seen)
     if (news.kind === 'ended') return news.job
   }
   throw new Error(`the events of job ${requested.id} ended before the job did`)
 }
 
-function showStages(job: Job, view: ProgressView): void {
-  for (const stage of job.stages) {
-    if (stage.status === 'pending') continue
-    view.update(stage.stage, stage.done, stage.total, stage.unit)
-    if (stage.status !== 'completed') continue
-    const seconds =
-      stage.started_at && stage.ended_at
-        ? (Date.parse(stage.ended_at) - Date.parse(stage.started_at)) / 1000
-        : undefined
-    view.finish(stage.stage, seconds)
+/** What a job says of its stages as a whole: begun ones appear, completed ones end. Events tell the counts between. */
+/** @param seen stages whose progress came event by event, in a finer unit than the job's own batches */
+function showStages(job: Job, view: ProgressView, seen: ReadonlySet<string>): void {
+  for (const { stage, status, done, total, unit } of job.stages) {
+    if (status === 'pending') continue
+    if (!view.knows(stage)) view.update(stage, done, total, unit)
+    if (status === 'completed') view.finish(stage)
   }
 }

@@ -5,7 +5,6 @@ import {
   finishBatch,
   type PageEmbedding,
   type PageToEmbed,
-  type Progress,
   readBatch,
   readJob,
   readPagesToEmbed,
@@ -71,14 +70,15 @@ async function save(
   const { wiki_id, job_id, batch: no } = message.data
   const { embedder, context, log } = deps
   const ended = await deps.relay.commit(async (tx, owe) => {
-    const progress = await finishBatch(tx, job_id, 'embed', no, { embedded: embeddings.length })
+    const progress = await finishBatch(tx, job_id, 'embed', no, { embedded: payload.page_ids.length })
     if (!progress) return undefined
     await saveEmbeddings(tx, embedder.modelId, embedder.dims, embeddings)
     metrics.increment('pages_embedded', embeddings.length)
     metrics.increment('pages_without_text', embeddings.filter((e) => e.vector === null).length)
     metrics.increment('tokens_embedded', made.stats.tokens)
     metrics.increment('tokens_padded', made.stats.paddedTokens)
-    const done = pagesDone(progress, payload)
+    // The stage's row is locked since it was counted, so that of two batches that end at once the second sees the first.
+    const { embedded: done = 0 } = await sumBatchResults(tx, job_id, 'embed')
     owe(...metrics.toMessages(context))
     const shown = { wiki_id, job_id, stage: 'embed' as const, done, total: payload.of, unit: 'pages' }
     owe(toMessage(events.jobProgressed, shown, context))
@@ -96,11 +96,6 @@ async function save(
   const { pages, embedded, seconds } = whole
   log.event('stage_completed', { stage: 'embed', batches: progress.total, duration_seconds: seconds })
   log.event('embedding_completed', { pages, embedded, reused: pages - embedded, model: embedder.modelId })
-}
-
-/** Pages done so far, taking finished batches to be as large as this one; exact at the end. */
-function pagesDone({ done, total }: Progress, { page_ids, of }: EmbedBatch): number {
-  return done === total ? of : Math.min(of - 1, done * page_ids.length)
 }
 
 async function wholeStage(tx: Transaction, jobId: string) {
