@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import {
+  countPages,
   createApiKey,
   createJob,
   createWiki,
@@ -53,7 +54,12 @@ test('a wiki has a name of its own', async () => {
     { ...blank, externalId: 'a' },
     { ...blank, externalId: 'b' },
   ])
-  expect((await readWiki(db, wiki!.id))?.pageCount).toBe(2)
+  expect(await countPages(db, [wiki!.id, 999_999])).toEqual(
+    new Map([
+      [wiki!.id, 2],
+      [999_999, 0],
+    ]),
+  )
   await db.pool.query('delete from pages')
   expect(await listWikis(db, { limit: 10, name: 'unique' })).toEqual([wiki])
   expect(await listWikis(db, { limit: 10, wikiIds: [] })).toEqual([])

@@ -79,6 +79,7 @@ export {
   saveEmbeddings,
 } from './embeddings.ts'
 export { DatabaseUnavailable, JobNotRunning } from './errors.ts'
+export { ensureTags } from './imported-tags.ts'
 export { findJobByIdempotencyKey, type JobView, listJobs, readJobView } from './job-reading.ts'
 export {
   cancelJob,
@@ -197,4 +198,4 @@ export {
   sumBatchResults,
 } from './stages.ts'
 export { listTags, type TagRow } from './tag-reading.ts'
-export { createWiki, listWikis, readWiki, type WikiRow } from './wikis.ts'
+export { countPages, createWiki, listWikis, readWiki, type WikiRow } from './wikis.ts'

@@ -1,23 +1,17 @@
-import { and, asc, eq, gt, type SQL, sql } from 'drizzle-orm'
+import { and, asc, eq, gt, sql } from 'drizzle-orm'
 import type { Executor } from './database.ts'
 import { wikis } from './schema/wikis.ts'
 
-export interface WikiRow {
-  readonly id: number
-  readonly name: string
-  readonly currentJobId: string | null
-  readonly createdAt: Date
-  readonly pageCount: number
-}
+export type WikiRow = typeof wikis.$inferSelect
 
 /** @returns undefined when a wiki of this name exists */
 export async function createWiki(db: Executor, name: string): Promise<WikiRow | undefined> {
   const rows = await db.orm.insert(wikis).values({ name }).onConflictDoNothing({ target: wikis.name }).returning()
-  return rows[0] && { ...rows[0], pageCount: 0 }
+  return rows[0]
 }
 
 export async function readWiki(db: Executor, wikiId: number): Promise<WikiRow | undefined> {
-  const rows = await select(db, eq(wikis.id, wikiId), 1)
+  const rows = await db.orm.select().from(wikis).where(eq(wikis.id, wikiId))
   return rows[0]
 }
 
@@ -31,26 +25,23 @@ export interface ListWikis {
 }
 
 export const listWikis = (db: Executor, list: ListWikis): Promise<WikiRow[]> =>
-  select(
-    db,
-    and(
-      list.afterId === undefined ? undefined : gt(wikis.id, list.afterId),
-      list.name === undefined ? undefined : eq(wikis.name, list.name),
-      list.wikiIds && sql`${wikis.id} = any(${sql.param(list.wikiIds)}::int[])`,
-    ),
-    list.limit,
-  )
-
-const select = (db: Executor, where: SQL | undefined, limit: number): Promise<WikiRow[]> =>
   db.orm
-    .select({
-      id: wikis.id,
-      name: wikis.name,
-      currentJobId: wikis.currentJobId,
-      createdAt: wikis.createdAt,
-      pageCount: sql<number>`(select count(*)::int from pages p where p.wiki_id = wikis.id)`,
-    })
+    .select()
     .from(wikis)
-    .where(where)
+    .where(
+      and(
+        list.afterId === undefined ? undefined : gt(wikis.id, list.afterId),
+        list.name === undefined ? undefined : eq(wikis.name, list.name),
+        list.wikiIds && sql`${wikis.id} = any(${sql.param(list.wikiIds)}::int[])`,
+      ),
+    )
     .orderBy(asc(wikis.id))
-    .limit(limit)
+    .limit(list.limit)
+
+/** How many pages each of these wikis has. Counting reads an index from end to end: only where the number is shown. */
+export async function countPages(db: Executor, wikiIds: readonly number[]): Promise<Map<number, number>> {
+  const { rows } = await db.orm.execute<{ wiki_id: number; pages: number }>(sql`
+    select wiki_id, count(*)::int as pages from pages where wiki_id = any(${sql.param(wikiIds)}::int[]) group by wiki_id`)
+  const counted = new Map(rows.map((row) => [row.wiki_id, row.pages]))
+  return new Map(wikiIds.map((id) => [id, counted.get(id) ?? 0]))
+}

@@ -14,6 +14,7 @@ import {
 } from '@tagloom/contracts'
 import {
   cancelJob,
+  countPages,
   createJob,
   findJobByIdempotencyKey,
   type Job as JobRow,
@@ -52,7 +53,8 @@ export const jobRoutes: Routes = (deps) => async (app) => {
     },
     async (request, reply) => {
       const wiki = await findWiki(db, request.params.wiki_id)
-      if (wiki.pageCount === 0)
+      const pages = (await countPages(db, [wiki.id])).get(wiki.id)!
+      if (pages === 0)
         throw new ProblemError(
           'wiki_empty',
           `Wiki ${wiki.id} has no pages: POST some to /api/wikis/${wiki.id}/pages first`,
@@ -77,7 +79,7 @@ export const jobRoutes: Routes = (deps) => async (app) => {
       })
       if (!job) return answer(reply, await repeated(wiki.id, idempotencyKey!, requestHash))
       metrics.jobs.inc({ event: 'requested' })
-      const of = { wiki_id: wiki.id, job_id: job.id, pages: wiki.pageCount, requested_by: request.caller.name }
+      const of = { wiki_id: wiki.id, job_id: job.id, pages, requested_by: request.caller.name }
       logOf(deps.log, request).event('job_requested', of)
       return answer(reply, job.id)
     },

@@ -1,5 +1,5 @@
 import { NewWiki, Wiki, WikiList, WikiListQuery, WikiParams } from '@tagloom/contracts'
-import { createWiki, listWikis, type WikiRow } from '@tagloom/database'
+import { countPages, createWiki, listWikis, type WikiRow } from '@tagloom/database'
 import { decodeCursor, toList } from '../http/cursor.ts'
 import { ProblemError } from '../http/problem.ts'
 import { findWiki } from './find.ts'
@@ -22,7 +22,7 @@ export const wikiRoutes: Routes =
         const wiki = await createWiki(db, body.name)
         if (!wiki)
           throw new ProblemError('wiki_exists', `A wiki named "${body.name}" exists: GET /api/wikis?name= finds it`)
-        return reply.code(201).header('location', `/api/wikis/${wiki.id}`).send(toWiki(wiki))
+        return reply.code(201).header('location', `/api/wikis/${wiki.id}`).send(toWiki(wiki, 0))
       },
     )
 
@@ -42,7 +42,16 @@ export const wikiRoutes: Routes =
         const limit = query.limit!
         const [afterId] = decodeCursor(query.cursor, 'number') ?? []
         const rows = await listWikis(db, { limit: limit + 1, afterId, name: query.name, wikiIds: caller.wikiIds })
-        return toList(rows, limit, (row) => [row.id], toWiki)
+        const pages = await countPages(
+          db,
+          rows.map((row) => row.id),
+        )
+        return toList(
+          rows,
+          limit,
+          (row) => [row.id],
+          (row) => toWiki(row, pages.get(row.id)!),
+        )
       },
     )
 
@@ -52,14 +61,17 @@ export const wikiRoutes: Routes =
         config: { scope: 'read' },
         schema: { tags, operationId: 'getWiki', summary: 'One wiki', params: WikiParams, response: { 200: Wiki } },
       },
-      async ({ params }) => toWiki(await findWiki(db, params.wiki_id)),
+      async ({ params }) => {
+        const wiki = await findWiki(db, params.wiki_id)
+        return toWiki(wiki, (await countPages(db, [wiki.id])).get(wiki.id)!)
+      },
     )
   }
 
-const toWiki = (row: WikiRow): Wiki => ({
+const toWiki = (row: WikiRow, pageCount: number): Wiki => ({
   id: row.id,
   name: row.name,
-  page_count: row.pageCount,
+  page_count: pageCount,
   current_job_id: row.currentJobId,
   created_at: row.createdAt.toISOString(),
 })
