@@ -54,6 +54,26 @@ describe('GatewayClient', () => {
     })
   })
 
+  it('asks again while the gateway is busy, an import from its beginning, a job under the same key', async () => {
+    const bodies: string[] = []
+    answer = async (request, response) => {
+      let body = ''
+      for await (const chunk of request) body += chunk
+      bodies.push(body)
+      if (bodies.length % 2 === 1) return json(response, 503, { code: 'unavailable', detail: 'overloaded' })
+      json(response, 200, { id: 'j' })
+    }
+    async function* lines(): AsyncGenerator<Uint8Array> {
+      yield Buffer.from('{"id":"1"}\n')
+    }
+    await client.importPages(3, lines, { replace: true, signal: never })
+    await client.createJob(3, never)
+    expect(bodies).toEqual(['{"id":"1"}\n', '{"id":"1"}\n', '{}', '{}'])
+    const keys = requests.slice(2).map((request) => request.headers['idempotency-key'])
+    expect(keys[0]).toMatch(/^[0-9a-f-]{36}$/)
+    expect(keys[1]).toBe(keys[0])
+  })
+
   it('sends an import as it comes', async () => {
     let received = ''
     answer = (request, response) => {
@@ -66,7 +86,7 @@ describe('GatewayClient', () => {
       yield Buffer.from('{"id":"1"}\n')
       yield Buffer.from('{"id":"2"}\n')
     }
-    expect(await client.importPages(3, lines(), { replace: true, signal: never })).toEqual({ received: 2 })
+    expect(await client.importPages(3, lines, { replace: true, signal: never })).toEqual({ received: 2 })
     expect(received).toBe('{"id":"1"}\n{"id":"2"}\n')
     expect(requests[0]!.url).toBe('/api/wikis/3/pages?replace=true')
     expect(requests[0]!.headers['content-type']).toBe('application/x-ndjson')

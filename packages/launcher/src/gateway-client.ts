@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Cluster, ClusterMetrics, ImportReport, Job, JobProgress, List, Problem, Wiki } from '@tagloom/contracts'
 import { type ServerSentEvent, serverSentEvents } from './server-sent-events.ts'
@@ -6,6 +7,8 @@ const CALL_TIMEOUT_MS = 30_000
 /** An import is given up when the gateway takes nothing, or says nothing after the last page, for this long. */
 const IMPORT_IDLE_MS = 180_000
 const MOST_RECONNECTS = 30
+/** A gateway that is overloaded or has lost a server says so with 503 and is asked again for this long. */
+const BUSY_FOR_MS = 60_000
 
 /** What the gateway refused, with its stable code (RFC 9457). */
 class GatewayRefusal extends Error {
@@ -41,8 +44,16 @@ export class GatewayClient {
     return found.items[0] ?? (await this.#call<Wiki>('POST', '/api/wikis', signal, { name }))
   }
 
-  /** Sends the lines as they come; memory stays the same whatever their number. */
-  async importPages(
+  /** Sends the lines as they come; memory stays the same whatever their number. `lines` is called again for another try. */
+  importPages(
+    wikiId: number,
+    lines: () => AsyncIterable<Uint8Array>,
+    options: { replace: boolean; signal: AbortSignal },
+  ): Promise<ImportReport> {
+    return whileBusy(options.signal, () => this.#import(wikiId, lines(), options))
+  }
+
+  async #import(
     wikiId: number,
     lines: AsyncIterable<Uint8Array>,
     options: { replace: boolean; signal: AbortSignal },
@@ -71,8 +82,9 @@ export class GatewayClient {
     }
   }
 
+  /** The idempotency key makes a repeat the same job. */
   createJob(wikiId: number, signal: AbortSignal): Promise<Job> {
-    return this.#call<Job>('POST', `/api/wikis/${wikiId}/jobs`, signal, {})
+    return this.#call<Job>('POST', `/api/wikis/${wikiId}/jobs`, signal, {}, { 'idempotency-key': randomUUID() })
   }
 
   /** The life of a job to its end. A connection that breaks is taken up again after the last event that came. */
@@ -122,18 +134,32 @@ export class GatewayClient {
     return all
   }
 
-  async #call<T>(method: string, path: string, signal: AbortSignal, body?: unknown): Promise<T> {
-    const response = await fetch(this.base + path, {
-      method,
-      headers: { ...this.#headers(), ...(body !== undefined && { 'content-type': 'application/json' }) },
-      ...(body !== undefined && { body: JSON.stringify(body) }),
-      signal: AbortSignal.any([signal, AbortSignal.timeout(CALL_TIMEOUT_MS)]),
+  #call<T>(method: string, path: string, signal: AbortSignal, body?: unknown, headers = {}): Promise<T> {
+    return whileBusy(signal, async () => {
+      const response = await fetch(this.base + path, {
+        method,
+        headers: { ...this.#headers(), ...headers, ...(body !== undefined && { 'content-type': 'application/json' }) },
+        ...(body !== undefined && { body: JSON.stringify(body) }),
+        signal: AbortSignal.any([signal, AbortSignal.timeout(CALL_TIMEOUT_MS)]),
+      })
+      return answerOf<T>(response, `${method} ${path} was refused`)
     })
-    return answerOf<T>(response, `${method} ${path} was refused`)
   }
 
   #headers(): Record<string, string> {
     return { authorization: `Bearer ${this.key}` }
+  }
+}
+
+async function whileBusy<T>(signal: AbortSignal, attempt: () => Promise<T>): Promise<T> {
+  const deadline = Date.now() + BUSY_FOR_MS
+  for (;;) {
+    try {
+      return await attempt()
+    } catch (error) {
+      if (!(error instanceof GatewayRefusal) || error.status !== 503 || Date.now() > deadline) throw error
+    }
+    await delay(500, undefined, { signal })
   }
 }
 

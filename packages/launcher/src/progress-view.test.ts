@@ -15,7 +15,6 @@ describe('ProgressView', () => {
   it('writes plain lines where no terminal is: at the beginning, every five seconds, and at the end', () => {
     const { shown, text, clock } = view(false)
     for (; clock.ms <= 12_000; clock.ms += 100) shown.update('embed', clock.ms / 100, 120, 'batches')
-    shown.finish('embed', 12)
     expect(text().split('\n')).toEqual([
       '  embed      0/120 batches',
       '  embed      50/120 batches      10.0/s     7.0 s left',
@@ -30,7 +29,6 @@ describe('ProgressView', () => {
     shown.update('import', 5, 10, 'pages')
     clock.ms = 1_000
     shown.update('import', 10, 10, 'pages')
-    shown.finish('import')
     shown.update('embed', 1, 4, 'batches')
     expect(text()).toContain('\x1b[1A\x1b[0J')
     // biome-ignore lint/suspicious/noControlCharactersInRegex: colours are taken off
@@ -46,10 +44,17 @@ describe('ProgressView', () => {
     expect(text()).toContain('\x1b[1A\x1b[0Jtagger ended\n  embed')
   })
 
+  it('never counts back when reports overtake each other', () => {
+    const { shown, text, clock } = view(false)
+    shown.update('embed', 40, 100, 'pages')
+    clock.ms = 6_000
+    shown.update('embed', 30, 100, 'pages')
+    expect(text()).toMatch(/40\/100 pages.*\n.*40\/100 pages/)
+  })
+
   it('takes no notice of what comes after the end of a stage', () => {
     const { shown, text } = view(false)
     shown.update('label', 4, 4, 'batches')
-    shown.finish('label')
     const before = text()
     shown.update('label', 3, 4, 'batches')
     shown.finish('label')

@@ -40,25 +40,40 @@ export class ProgressView {
     this.#now = now
   }
 
+  /**
+   * Where a stage is. Reports of workers that run side by side may overtake each other: a count never goes back. A
+   * stage ends when all of it is done.
+   */
   update(name: ProgressRow, done: number, total: number | undefined, unit: string): void {
     const row = this.#rows.get(name)
     if (row?.endMs !== undefined) return
-    this.#rows.set(name, { done, total, unit, firstMs: row?.firstMs ?? this.#now(), endMs: undefined })
-    if (this.#out.isTTY) {
+    const most = row?.unit === unit ? Math.max(row.done, done) : done
+    this.#rows.set(name, { done: most, total, unit, firstMs: row?.firstMs ?? this.#beginning(), endMs: undefined })
+    if (total !== undefined && most >= total) this.finish(name)
+    else if (this.#out.isTTY) {
       if (this.#now() - this.#drawnAt >= REDRAW_MS) this.#draw()
     } else if (this.#now() - (this.#plainAt.get(name) ?? Number.NEGATIVE_INFINITY) >= PLAIN_LINE_MS) {
       this.#plain(name)
     }
   }
 
-  /** The stage is done; `seconds` as measured by the services, where they say it. */
-  finish(name: ProgressRow, seconds?: number): void {
+  /** A stage begins where the one before it ended: the first that is heard of it may be its end. */
+  #beginning(): number {
+    const ends = [...this.#rows.values()].map((row) => row.endMs ?? this.#now())
+    return ends.length === 0 ? this.#now() : Math.max(...ends)
+  }
+
+  knows(name: ProgressRow): boolean {
+    return this.#rows.has(name)
+  }
+
+  /** The stage is done, whatever was last heard of it. */
+  finish(name: ProgressRow): void {
     const row = this.#rows.get(name)
     if (row === undefined || row.endMs !== undefined) return
-    const now = this.#now()
-    if (seconds !== undefined) row.firstMs = now - seconds * 1000
-    row.endMs = now
+    row.endMs = this.#now()
     row.total ??= row.done
+    if (row.done < row.total) row.done = row.total
     if (this.#out.isTTY) this.#draw()
     else this.#plain(name)
   }
@@ -93,7 +108,7 @@ export class ProgressView {
     const elapsed = ((row.endMs ?? this.#now()) - row.firstMs) / 1000
     const rate = elapsed > 0.05 ? row.done / elapsed : 0
     const count = `${row.done}${row.total === undefined ? '' : `/${row.total}`} ${row.unit}`
-    const parts = [count.padEnd(18)]
+    const parts = [(row.total === 0 ? 'nothing to do' : count).padEnd(18)]
     if (rate > 0) parts.push(`${rate >= 100 ? rate.toFixed(0) : rate.toFixed(1)}/s`.padEnd(9))
     if (row.endMs !== undefined) parts.push(`in ${duration(elapsed)}`)
     else if (rate > 0 && row.total !== undefined) parts.push(`${duration((row.total - row.done) / rate)} left`)

@@ -19,7 +19,8 @@ export async function importWiki(
     for await (const chunk of source.lines()) {
       for (const byte of chunk) if (byte === NEWLINE) sent++
       yield chunk
-      view.update('import', sent, source.pageCount, 'pages')
+      // The last page is done when the gateway says so.
+      if (sent !== source.pageCount) view.update('import', sent, source.pageCount, 'pages')
     }
   }
   const report = await client.importPages(wikiId, counted, { replace: true, signal })
@@ -36,23 +37,20 @@ export async function runJob(
   signal: AbortSignal,
 ): Promise<Job> {
   const requested = await client.createJob(wikiId, signal)
-  const seen = new Set<string>()
   for await (const news of client.jobNews(requested.id, signal)) {
     if (news.kind === 'progress') {
       const { stage, done, total, unit } = news.progress
-      seen.add(stage)
       view.update(stage, done, total, unit)
       continue
     }
-    showStages(news.job, view, seen)
+    showStages(news.job, view)
     if (news.kind === 'ended') return news.job
   }
   throw new Error(`the events of job ${requested.id} ended before the job did`)
 }
 
 /** What a job says of its stages as a whole: begun ones appear, completed ones end. Events tell the counts between. */
-/** @param seen stages whose progress came event by event, in a finer unit than the job's own batches */
-function showStages(job: Job, view: ProgressView, seen: ReadonlySet<string>): void {
+function showStages(job: Job, view: ProgressView): void {
   for (const { stage, status, done, total, unit } of job.stages) {
     if (status === 'pending') continue
     if (!view.knows(stage)) view.update(stage, done, total, unit)

@@ -81,7 +81,7 @@ export async function startTestSystem(options: TestSystemOptions = {}): Promise<
       const signal = AbortSignal.timeout(300_000)
       const source = await wikiAt(path, name)
       const wiki = await client.wikiNamed(source.name, signal)
-      await client.importPages(wiki.id, source.lines(), { replace: true, signal })
+      await client.importPages(wiki.id, () => source.lines(), { replace: true, signal })
       const requested = await client.createJob(wiki.id, signal)
       for await (const news of client.jobNews(requested.id, signal)) {
         if (news.kind === 'ended') return { wikiId: wiki.id, job: news.job }
