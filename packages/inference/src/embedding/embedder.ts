@@ -62,7 +62,7 @@ export interface Embedder {
 }
 
 /** The way from a page to windows that docs/models.md measures; a part of the model's id. */
-export const DEFAULT_RECIPE: PageRecipe = {
+const DEFAULT_RECIPE: PageRecipe = {
   windowTokens: 256,
   bodyWindows: 3,
   titleEverywhere: true,
@@ -86,7 +86,7 @@ export interface EmbedTask {
 }
 
 /** What a worker made of a task: vectors [rows × dims], tokens of each row, counts of the whole. */
-export interface Embedded {
+interface Embedded {
   readonly vectors: Float32Array
   readonly tokens: Uint32Array
   readonly counts: EncodeCounts

@@ -26,7 +26,7 @@ export interface ChatMessage {
   readonly content: string
 }
 
-export interface GenerateOptions {
+interface GenerateOptions {
   /** Longest answer, in tokens. */
   readonly maxTokens: number
   /** Ends the generation at the next token, and rejects with the signal's reason. */
@@ -72,7 +72,7 @@ export type GeneratorReply =
 /** ONNX variants by the suffix of their file, the preferred first: four bits are the fastest on a CPU. */
 const SUFFIXES = ['_q4', '_quantized', '_int8', '_q4f16', '_fp16', ''] as const
 
-export const TEXT_MODEL: ModelKind = {
+const TEXT_MODEL: ModelKind = {
   describing: [
     'config.json',
     'generation_config.json',

@@ -10,7 +10,7 @@ const SPECIAL = ['[PAD]', '[UNK]', '[EOS]']
 const WORDS =
   'user system assistant bread yeast flour oven dough crust sourdough loaf bake rise salt water starter rye wheat crumb score steam tag topic page json'
 const VOCABULARY = [...SPECIAL, ...WORDS.split(' ')]
-export const EOS = 2
+const EOS = 2
 
 /** Seeded numbers from -1 to 1 (mulberry32). */
 function weights(count: number, seed: number): Float32Array {
