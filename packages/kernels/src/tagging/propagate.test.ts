@@ -16,7 +16,7 @@ const of: TagsOfClusters = {
   ]),
   tagVectors: Float32Array.from([1, 0, 0, 1, 0.6, 0.8]),
   dims,
-  background: { mean: Float32Array.from([0.2, 0.2, 0.2]), spread: Float32Array.from([0.2, 0.2, 0.2]) },
+  background: { mean: Float32Array.from([0.2, 0.2, 0.2]), spread: Float32Array.from([0.15, 0.15, 0.15]) },
 }
 const options = { threshold: 0.35, maxTags: 8 }
 const page = (more: Partial<PageToTag> = {}): PageToTag => ({

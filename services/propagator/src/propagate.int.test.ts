@@ -1,0 +1,238 @@
+import { whenDrained } from '@tagloom/bus/testing'
+import { type CloudEvent, events, type JobOptions, toMessage } from '@tagloom/contracts'
+import {
+  addPageTag,
+  createJob,
+  createTags,
+  freezeJobPages,
+  lockPage,
+  planStage,
+  readJob,
+  readWiki,
+  rejectPageTag,
+  rejectTag,
+  saveClusterTags,
+  saveEmbeddings,
+  startNextJob,
+  storeClustering,
+  storePages,
+} from '@tagloom/database'
+import { createTestWiki } from '@tagloom/database/testing'
+import { Registry } from '@tagloom/service-kit'
+import { openTestDeps, type TestDeps } from '@tagloom/service-kit/testing'
+import type { FastifyInstance } from 'fastify'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { buildApp } from './app.ts'
+import { environment } from './config.ts'
+
+const dims = 8
+const model = 'test-model'
+const pages = 60
+let deps: TestDeps<typeof environment>
+const apps: FastifyInstance[] = []
+const seen: CloudEvent[] = []
+const stopFollowing = new AbortController()
+
+beforeAll(async () => {
+  deps = await openTestDeps('propagator', environment, { BATCH_INSERT_SIZE: '7' })
+  const following = deps.bus.follow({ subjects: ['tagloom.v1.>'], signal: stopFollowing.signal })
+  void (async () => {
+    for await (const { envelope } of following) seen.push(envelope)
+  })()
+  for (const caching of [true, false]) {
+    const app = buildApp({
+      ...deps,
+      config: { ...deps.config, ENABLE_QUERY_CACHING: caching },
+      registry: new Registry(),
+    })
+    await app.ready()
+    apps.push(app)
+  }
+})
+afterAll(async () => {
+  await Promise.all(apps.map((app) => app.close()))
+  stopFollowing.abort()
+  await deps.close()
+})
+
+/** A unit vector along one axis with a little of another. */
+const vector = (axis: number, other = (axis + 1) % dims) => {
+  const v = new Float32Array(dims)
+  v[axis] = 0.98
+  v[other] = Math.sqrt(1 - 0.98 ** 2)
+  return v
+}
+
+interface Prepared {
+  readonly wikiId: number
+  readonly jobId: string
+  readonly pageIds: readonly number[]
+  readonly tagIds: readonly number[]
+}
+
+/** Pages 0 to 49 in clusters 0 and 1, the rest outside; page 59 without text. Tags 0 and 1 on the clusters. */
+async function prepare(options: JobOptions = {}, count = pages): Promise<Prepared> {
+  const wikiId = await createTestWiki(deps.db)
+  await storePages(
+    deps.db,
+    wikiId,
+    Array.from({ length: count }, (_, k) => ({
+      externalId: `p${k}`,
+      title: `Page ${k}`,
+      text: 'x',
+      goldLabel: null,
+      tags: undefined,
+    })),
+  )
+  const { rows } = await deps.db.pool.query<{ id: string }>('select id from pages where wiki_id = $1 order by id', [
+    wikiId,
+  ])
+  const pageIds = rows.map(({ id }) => Number(id))
+  const ids = await deps.db.transaction(async (tx) => {
+    await createJob(tx, { wikiId, options })
+    const { id: jobId } = (await startNextJob(tx, wikiId))!
+    await freezeJobPages(tx, jobId, wikiId, model)
+    await saveEmbeddings(
+      tx,
+      model,
+      dims,
+      pageIds.map((pageId, k) => ({
+        pageId,
+        contentHash: 'h',
+        tokens: 3,
+        vector: k === 59 ? null : vector(k < 25 ? 0 : k < 50 ? 1 : 5),
+      })),
+    )
+    const of = (label: string, embedding: Float32Array) =>
+      ({ label, form: label, status: 'proposed', mergedInto: null, source: 'keyphrases', embedding }) as const
+    const tagIds = await createTags(tx, { wikiId, jobId, model }, [of('alpha', vector(0)), of('beta', vector(1))])
+    await planStage(tx, jobId, 'label', [], 1)
+    return { jobId, tagIds }
+  })
+  await store(ids.jobId, pageIds, ids.tagIds)
+  return { wikiId, pageIds, ...ids }
+}
+
+async function store(jobId: string, pageIds: readonly number[], tagIds: readonly number[]): Promise<void> {
+  const cluster = (no: number) => ({
+    no,
+    layer: 0,
+    parentNo: null,
+    chosen: true,
+    size: 25,
+    strength: 0.9,
+    centroid: vector(no),
+    joinThreshold: 0.5,
+    lineageId: `${jobId}-${no}`,
+    lineageEvent: 'born' as const,
+    lineageFrom: [],
+  })
+  const members = pageIds
+    .slice(0, 50)
+    .map((pageId, k) => ({ layer: 0, pageId, clusterNo: k < 25 ? 0 : 1, strength: 0.9, attached: false }))
+  await deps.db.transaction(async (tx) => {
+    if (pageIds.length > 0)
+      await storeClustering(tx, jobId, { clusters: [cluster(0), cluster(1)], members, figures: {} })
+    const method = 'keyphrases' as const
+    await saveClusterTags(
+      tx,
+      jobId,
+      tagIds.map((tagId, clusterNo) => ({ clusterNo, tagId, confidence: 0.9, method, rank: 0 })),
+    )
+  })
+}
+
+async function propagate({ wikiId, jobId }: Prepared): Promise<void> {
+  const data = { wiki_id: wikiId, job_id: jobId, clusters: 2, tags: 2 }
+  await deps.bus.publish(toMessage(events.clustersTagged, data, { source: 'tagger' }))
+  const end = Date.now() + 20_000
+  while (!completed(jobId)) {
+    if (Date.now() > end) throw new Error(`job ${jobId} did not complete`)
+    await new Promise((resolve) => setTimeout(resolve, 20))
+  }
+  await whenDrained(deps.bus)
+}
+
+const completed = (jobId: string) =>
+  seen.find(({ type, data }) => type === events.jobCompleted.type && (data as { job_id: string }).job_id === jobId)
+
+async function tagsOf(jobId: string): Promise<{ page: number; tag: number; origin: string; written: string }[]> {
+  const { rows } = await deps.db.pool.query(
+    `select page_id::int as page, tag_id as tag, origin, confidence, xmin::text as written from page_tags where job_id = $1 order by 1, 2`,
+    [jobId],
+  )
+  return rows
+}
+
+test('tags pages from their clusters in batches, completes the job once and moves the pointer of the wiki', async () => {
+  const run = await prepare()
+  await propagate(run)
+  const tags = await tagsOf(run.jobId)
+  const inClusters = tags.filter(({ page }) => run.pageIds.indexOf(page) < 50)
+  expect(new Set(inClusters.map(({ page }) => page)).size).toBe(50)
+  expect(inClusters.every(({ page, tag }) => tag === run.tagIds[run.pageIds.indexOf(page) < 25 ? 0 : 1])).toBe(true)
+  expect(tags.filter(({ page }) => run.pageIds.indexOf(page) >= 50)).toEqual([])
+  expect(completed(run.jobId)!.data).toMatchObject({ pages_processed: 60, pages_tagged: 50, tags_applied: 50 })
+  expect((await readWiki(deps.db, run.wikiId))?.currentJobId).toBe(run.jobId)
+  expect(await readJob(deps.db, run.jobId)).toMatchObject({ status: 'completed', summary: { pages_tagged: 50 } })
+  const samples = seen
+    .filter(({ type }) => type === events.metricsSampled.type)
+    .map(({ data }) => data as { job_id: string; stage: string; batch: string; counters: Record<string, number> })
+    .filter(({ job_id }) => job_id === run.jobId)
+  const sum = (name: string) => samples.reduce((total, { counters }) => total + (counters[name] ?? 0), 0)
+  expect(samples).toHaveLength(10)
+  expect([sum('pages_processed'), sum('pages_tagged'), sum('tags_applied')]).toEqual([60, 50, 50])
+  expect([sum('pages_by_tags.0'), sum('pages_by_tags.1')]).toEqual([10, 50])
+  expect(deps.log.of('job_completed').filter(({ job_id }) => job_id === run.jobId)).toHaveLength(1)
+})
+
+test('a second delivery changes nothing', async () => {
+  const run = await prepare()
+  await propagate(run)
+  const before = await tagsOf(run.jobId)
+  const seenBefore = seen.length
+  const job = { wiki_id: run.wikiId, job_id: run.jobId }
+  await deps.bus.publish(
+    toMessage(events.clustersTagged, { ...job, clusters: 2, tags: 2 }, { source: 'test' }, 'again'),
+  )
+  await deps.bus.publish(toMessage(events.propagateBatch, { ...job, batch: 0 }, { source: 'test' }, 'again'))
+  await whenDrained(deps.bus)
+  expect(await tagsOf(run.jobId)).toEqual(before)
+  expect(seen.slice(seenBefore).map(({ type }) => type)).toEqual([events.clustersTagged.type])
+})
+
+test('puts no tag where people decided against it, and counts each as a conflict', async () => {
+  const run = await prepare()
+  const by = { wikiId: run.wikiId, decidedBy: 'tester' }
+  const [locked, rejected, human] = run.pageIds as [number, number, number]
+  await deps.db.transaction(async (tx) => {
+    await lockPage(tx, by, null, locked)
+    await rejectPageTag(tx, by, rejected, run.tagIds[0]!)
+    await addPageTag(tx, by, human, 'by hand')
+    await rejectTag(tx, by, run.tagIds[1]!)
+  })
+  await propagate(run)
+  const tags = await tagsOf(run.jobId)
+  expect(tags.filter(({ page, tag }) => page === locked || page === rejected || tag === run.tagIds[1])).toEqual([])
+  expect(tags.map(({ page }) => page)).toContain(human)
+  expect(deps.log.of('tags_propagated').find(({ job_id }) => job_id === run.jobId)).toMatchObject({ conflicts: 27 })
+})
+
+test('keeps to the threshold of the job', async () => {
+  const run = await prepare({ confidence_threshold: 1 })
+  await propagate(run)
+  expect(await tagsOf(run.jobId)).toEqual([])
+})
+
+test('completes a job without pages at once', async () => {
+  const run = await prepare({}, 0)
+  await propagate(run)
+  expect(completed(run.jobId)!.data).toMatchObject({ pages_processed: 0, pages_tagged: 0, tags_applied: 0 })
+})
+
+test('leaves the pointer of the wiki where it is after a dry run', async () => {
+  const run = await prepare({ dry_run: true })
+  await propagate(run)
+  expect((await readWiki(deps.db, run.wikiId))?.currentJobId).toBeNull()
+  expect((await tagsOf(run.jobId)).length).toBe(50)
+})

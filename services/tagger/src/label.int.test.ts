@@ -1,0 +1,142 @@
+import { whenDrained } from '@tagloom/bus/testing'
+import { events, toMessage } from '@tagloom/contracts'
+import { approveTag, completeJob, ensureTags, mergeTag, readStages, readVocabulary, rejectTag } from '@tagloom/database'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { openTagger, type TaggerUnderTest } from './testing.ts'
+
+let tagger: TaggerUnderTest
+beforeAll(async () => {
+  tagger = await openTagger()
+  await tagger.start()
+})
+afterAll(() => tagger.close())
+
+const end = (jobId: string) => tagger.deps.db.transaction((tx) => completeJob(tx, jobId, {}))
+const by = (wikiId: number) => ({ wikiId, decidedBy: 'tester' })
+
+async function run(wikiId: number, options = {}): Promise<{ jobId: string; tags: Record<string, string[]> }> {
+  const jobId = await tagger.clusteredJob(wikiId, options)
+  await tagger.label(wikiId, jobId)
+  await whenDrained(tagger.deps.bus)
+  const tags = await tagger.tagsOf(jobId)
+  await end(jobId)
+  return { jobId, tags }
+}
+
+async function approve(wikiId: number, labels: readonly string[]): Promise<Map<string, number>> {
+  return tagger.deps.db.transaction((tx) => ensureTags(tx, wikiId, labels, 'human'))
+}
+
+test('names clusters by what their pages say, and says so once', async () => {
+  const wikiId = await tagger.wiki()
+  const { jobId, tags } = await run(wikiId)
+  expect(Object.keys(tags)).toHaveLength(6)
+  expect(tags['0']!.join(' ').toLowerCase()).toMatch(/sail/)
+  expect(tags['1']!.join(' ').toLowerCase()).toMatch(/bread|sourdough/)
+  expect(tags['3']!.join(' ').toLowerCase()).toMatch(/tax/)
+  expect(tags['0']!.length).toBeLessThanOrEqual(5)
+  expect(Object.values(tags).flat().join(' ')).not.toMatch(/\b(here|then|also|notes)\b/i)
+  expect((await readStages(tagger.deps.db, jobId)).find(({ stage }) => stage === 'label')).toMatchObject({
+    done: 2,
+    total: 2,
+  })
+  const samples = tagger.seen.filter((event) => event.type === events.metricsSampled.type)
+  const label = samples
+    .map(
+      (event) =>
+        event.data as {
+          job_id: string
+          stage: string
+          batch: string
+          counters: Record<string, number>
+          details?: Record<string, unknown>
+        },
+    )
+    .filter(({ job_id, stage }) => job_id === jobId && stage === 'label')
+  expect(label.map(({ batch }) => batch).sort()).toEqual(['0', 'plan', 'resolve'])
+  const resolve = label.find(({ batch }) => batch === 'resolve')!
+  expect(resolve.counters).toMatchObject({ clusters_labelled: 6, cluster_tags: Object.values(tags).flat().length })
+  expect(label.find(({ batch }) => batch === 'plan')!.details!.topics).toMatchObject({
+    diversity: expect.any(Number),
+    npmi: expect.any(Number),
+  })
+  expect(tagger.deps.log.of('tags_generated').at(-1)).toMatchObject({ clusters: 6 })
+})
+
+test('gives the same tags in the next run, and makes no tag twice', async () => {
+  const wikiId = await tagger.wiki()
+  const first = await run(wikiId)
+  const known = (await readVocabulary(tagger.deps.db, wikiId, '')).length
+  const second = await run(wikiId)
+  expect(second.tags).toEqual(first.tags)
+  expect(await readVocabulary(tagger.deps.db, wikiId, '')).toHaveLength(known)
+})
+
+test('a second delivery changes nothing', async () => {
+  const wikiId = await tagger.wiki()
+  const jobId = await tagger.clusteredJob(wikiId)
+  await tagger.label(wikiId, jobId)
+  const { rows: before } = await tagger.deps.db.pool.query('select xmin::text, * from cluster_tags where job_id = $1', [
+    jobId,
+  ])
+  const seen = tagger.seen.length
+  const job = { wiki_id: wikiId, job_id: jobId }
+  const again = { source: 'test' }
+  await tagger.deps.bus.publish(
+    toMessage(events.clustersFormed, { ...job, clusters: 6, layers: 2, outliers: 0 }, again, 'again'),
+  )
+  await tagger.deps.bus.publish(toMessage(events.labelBatch, { ...job, batch: 0 }, again, 'again'))
+  await tagger.deps.bus.publish(toMessage(events.labelsProposed, { ...job, clusters: 6 }, again, 'again'))
+  await whenDrained(tagger.deps.bus)
+  expect(
+    (await tagger.deps.db.pool.query('select xmin::text, * from cluster_tags where job_id = $1', [jobId])).rows,
+  ).toEqual(before)
+  const types = tagger.seen.slice(seen).map(({ type }) => type)
+  expect(types.filter((type) => !type.includes('clusters.formed') && !type.includes('labels.proposed'))).toEqual([])
+  await end(jobId)
+})
+
+test('uses tags of the vocabulary where they fit, and only them where it is asked to', async () => {
+  const wikiId = await tagger.wiki()
+  await approve(wikiId, ['Sailing', 'Baking', 'Gardening'])
+  const { tags } = await run(wikiId)
+  expect(tags['0']).toEqual(['Sailing'])
+  expect(tags['1']![0]).toBe('Baking')
+  expect(Object.values(tags).flat()).not.toContain('Gardening')
+  const only = await run(wikiId, { vocabulary: 'only' })
+  const known = ['Sailing', 'Baking', 'Gardening']
+  expect(
+    Object.values(only.tags)
+      .flat()
+      .filter((label) => !known.includes(label)),
+  ).toEqual([])
+})
+
+test('never brings a rejected or merged tag back over three runs', async () => {
+  const wikiId = await tagger.wiki()
+  const { tags } = await run(wikiId)
+  const vocabulary = await readVocabulary(tagger.deps.db, wikiId, '')
+  const idOf = (label: string) => vocabulary.find((tag) => tag.label === label)!.id
+  const [rejected, merged] = [tags['0']![0]!, tags['1']![0]!]
+  const target = (await approve(wikiId, ['Home bakery'])).values().next().value!
+  await tagger.deps.db.transaction(async (tx) => {
+    await rejectTag(tx, by(wikiId), idOf(rejected))
+    await mergeTag(tx, by(wikiId), idOf(merged), target)
+    await approveTag(tx, by(wikiId), target)
+  })
+  for (let k = 0; k < 3; k++) {
+    const labels = Object.values((await run(wikiId)).tags).flat()
+    expect(labels).not.toContain(rejected)
+    expect(labels).not.toContain(merged)
+  }
+})
+
+test('a wiki without clusters is labelled at once', async () => {
+  const wikiId = await tagger.wiki()
+  const jobId = await tagger.clusteredJob(wikiId)
+  await tagger.deps.db.pool.query('delete from cluster_members where job_id = $1', [jobId])
+  await tagger.deps.db.pool.query('delete from clusters where job_id = $1', [jobId])
+  await tagger.label(wikiId, jobId)
+  expect(await tagger.tagsOf(jobId)).toEqual({})
+  await end(jobId)
+})
