@@ -26,23 +26,24 @@ export async function saveSamples(tx: Transaction, samples: readonly MetricSampl
     if (!known || known.ended_at < sample.ended_at) latest.set(key, sample)
   }
   if (latest.size === 0) return 0
-  const rows = [...latest.values()].map((data) => ({ ...pick(data), data }))
+  const kept = [...latest.values()]
+  const column = (of: (sample: MetricSample) => string | number) => sql.param(kept.map(of))
   const { rowCount } = await tx.orm.execute(sql`
     insert into metric_samples (job_id, stage, batch, wiki_id, data)
-    select job_id, stage, batch, wiki_id, data
-    from jsonb_to_recordset(${JSON.stringify(rows)}::jsonb) as r(job_id text, stage text, batch text, wiki_id int, data jsonb)
+    select * from unnest(
+      ${column((sample) => sample.job_id)}::text[], ${column((sample) => sample.stage)}::text[],
+      ${column((sample) => sample.batch)}::text[], ${column((sample) => sample.wiki_id)}::int[],
+      ${column((sample) => JSON.stringify(sample))}::jsonb[])
     on conflict (job_id, stage, batch) do update set data = excluded.data, recorded_at = now()
     where metric_samples.data ->> 'ended_at' < excluded.data ->> 'ended_at'`)
   if (!rowCount) return 0
-  const jobIds = [...new Set(rows.map((row) => row.job_id))]
+  const jobIds = [...new Set(kept.map((sample) => sample.job_id))]
   await tx.orm
     .update(runEvaluations)
     .set({ stale: true })
     .where(and(inArray(runEvaluations.jobId, jobIds), isNotNull(runEvaluations.evaluatedAt)))
   return rowCount
 }
-
-const pick = ({ job_id, stage, batch, wiki_id }: MetricSample) => ({ job_id, stage, batch, wiki_id })
 
 /** Samples of a job in the order of their keys. */
 export async function readSamples(db: Executor, jobId: string): Promise<MetricSample[]> {
