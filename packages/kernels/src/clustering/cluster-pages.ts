@@ -70,15 +70,15 @@ export async function clusterPages(
     targetClusters: options.targetClusters,
     onStep: (share) => step(shareOfNeighbours + (0.95 - shareOfNeighbours) * share),
   })
-  const layers = settle(found.layers, { graph, neighbours, vectors, dims, distinctOf: distinct.of, minClusterSize })
-  const chosen = found.layers[found.chosen]!
+  const ground = { graph, neighbours, vectors, dims, distinctOf: distinct.of, minClusterSize }
+  const { layers, chosen } = settle(found.layers, found.chosen, ground)
   step(1)
   return {
     pages,
     minClusterSize,
-    layers: layers.filter((layer) => layer.clusters > 0),
-    chosen: Math.max(0, layers.filter((layer, i) => layer.clusters > 0 && i < found.chosen).length),
-    criterion: criterion(options, chosen),
+    layers,
+    chosen,
+    criterion: criterion(options, found.layers[found.chosen]!),
     vectors,
     graph,
     distinctOf: distinct.of,
@@ -99,18 +99,33 @@ type Ground = {
   minClusterSize: number
 }
 
-/** From the broadest layer down, so that a page outside a cluster is outside every finer one too. */
-function settle(layers: Layer[], ground: Ground): ClusterLayer[] {
+/**
+ * From the broadest layer down, so that a page outside a cluster is outside every finer one too. A finer layer is left out where
+ * too few pages stay in its clusters, or where it hardly splits the one above.
+ */
+function settle(found: Layer[], foundChosen: number, ground: Ground): { layers: ClusterLayer[]; chosen: number } {
   const nearness = meanSimilarities(ground.neighbours, ground.graph.nodes)
   const settled: ClusterLayer[] = []
-  let parent: ClusterLayer | undefined
-  for (const layer of layers.toReversed()) {
+  let finer = 0
+  for (let i = found.length - 1; i >= 0; i--) {
+    const layer = found[i]!
+    const parent = settled[0]
     const shares = memberships(ground.graph, layer.labels)
     const far = farNodes(nearness, layer.labels, layer.clusters)
-    parent = settleLayer({ layer, shares, far, ...ground, parent })
-    settled.unshift(parent)
+    const draft = settleLayer({ layer, shares, far, ...ground, ...(parent ? { parent } : {}) })
+    if (draft.clusters === 0 || (i < foundChosen && !worthKeeping(draft, parent))) continue
+    if (i < foundChosen) finer++
+    settled.unshift(draft)
   }
-  return settled
+  return { layers: settled, chosen: finer }
+}
+
+const leastSplit = 1.5
+const leastCoverage = 1 / 3
+
+function worthKeeping(layer: ClusterLayer, parent: ClusterLayer | undefined): boolean {
+  const covered = layer.labels.length - layer.outliersAfter
+  return covered >= leastCoverage * layer.labels.length && layer.clusters >= leastSplit * (parent?.clusters ?? 0)
 }
 
 function meanSimilarities({ k, similarities, indices }: Neighbours, nodes: number): Float32Array {

@@ -17,13 +17,22 @@ export type CommunityOptions = {
 }
 
 /** A graph and its nodes' degrees, self loops included. */
-export type Level = { graph: Graph; masses: Float64Array }
+export type Level = {
+  graph: Graph
+  masses: Float64Array /** By falling degree, found when first needed */
+  order?: Int32Array
+}
 
 /** Labels 0, 1, … in order of first appearance, one for each node. */
 export function findCommunities(level: Level, options: CommunityOptions): Int32Array {
   let labels = options.initial ? renumber(options.initial).labels : identity(level.graph.nodes)
   for (let round = 0; round < (options.rounds ?? 1); round++) labels = oneRound(level, labels, options)
   return renumber(labels).labels
+}
+
+/** Only the last step of it: nodes move one by one between the given communities, which neither split nor join. */
+export function settleNodes(level: Level, initial: Int32Array, resolution: number, within?: Int32Array): Int32Array {
+  return renumber(moveNodes(level, renumber(initial).labels, resolution, within)).labels
 }
 
 /** Only the first step of it: groups of a few nodes, which later steps can take as their nodes. */
@@ -52,7 +61,8 @@ function oneRound(bottom: Level, initial: Int32Array, { resolution, within }: Co
 /** Gains below this share of a node's own mass are rounding, and following them could go round in circles. */
 const leastGain = 1e-6
 
-function moveNodes({ graph, masses }: Level, initial: Int32Array, resolution: number, within?: Int32Array): Int32Array {
+function moveNodes(level: Level, initial: Int32Array, resolution: number, within?: Int32Array): Int32Array {
+  const { graph, masses } = level
   const { nodes, starts, targets, weights } = graph
   const labels = initial.slice()
   const totals = new Float64Array(nodes)
@@ -62,7 +72,8 @@ function moveNodes({ graph, masses }: Level, initial: Int32Array, resolution: nu
     all += masses[node]!
   }
   const pull = all === 0 ? 0 : resolution / all
-  const queue = visitingOrder(masses)
+  level.order ??= visitingOrder(masses)
+  const queue = level.order.slice()
   const queued = new Uint8Array(nodes).fill(1)
   const links = new Float64Array(nodes)
   const seen = new Int32Array(nodes)

@@ -1,4 +1,4 @@
-import { aggregate, findCommunities, findGroups, type Level, renumber } from './communities.ts'
+import { aggregate, findCommunities, findGroups, type Level, renumber, settleNodes } from './communities.ts'
 import { similarityOfPartitions } from './partitions.ts'
 
 /**
@@ -43,12 +43,12 @@ export function findLayers(level: Level, options: LayerOptions): { layers: Layer
   const rung = options.targetClusters
     ? nearestTarget(groups, options.targetClusters)
     : mostPersistent(
-        ladder(groups, chosenFrom / step, chosenTo * step),
+        ladder(groups, chosenFrom / step, chosenTo * step, 2),
         (r) => r.resolution > chosenFrom * 0.99 && r.resolution < chosenTo * 1.01,
       )
   options.onStep?.(0.5)
   const initial = expand(rung.labels, groups.of)
-  const polished = findCommunities(level, { resolution: rung.resolution, initial, rounds: 1 })
+  const polished = settleNodes(level, initial, rung.resolution)
   const chosen = keepLarge(level, polished, options, rung)
   options.onStep?.(0.6)
   const finer = finerLayers(level, chosen, options)
@@ -66,10 +66,10 @@ function groupOf(level: Level, parts: Int32Array, sizes: Float64Array): Groups {
   return { level: aggregate(level, labels, count), of: labels, sizes: sums }
 }
 
-function ladder(groups: Groups, from: number, to: number, within?: Int32Array): Rung[] {
+function ladder(groups: Groups, from: number, to: number, rounds: number, within?: Int32Array): Rung[] {
   const rungs: Rung[] = []
   for (let resolution = from; resolution < to * 1.01; resolution *= step) {
-    const labels = findCommunities(groups.level, { resolution, within, rounds: 2 })
+    const labels = findCommunities(groups.level, { resolution, rounds, ...(within ? { within } : {}) })
     rungs.push({ labels, resolution, persistence: 0, clusters: renumber(labels).count })
   }
   for (let i = 0; i < rungs.length; i++) {
@@ -105,16 +105,17 @@ function nearestTarget(groups: Groups, target: number): Rung {
 
 function finerLayers(level: Level, chosen: Layer, options: LayerOptions): Layer[] {
   const layers: Layer[] = []
+  const small = findGroups(level, groupResolution * finerFactor)
   let parent = chosen
   while (layers.length < mostFinerLayers) {
-    const parts = intersect(findGroups(level, groupResolution * finerFactor), parent.labels)
+    const parts = intersect(small, parent.labels)
     const groups = groupOf(level, parts, options.sizes)
     const within = project(parent.labels, groups.of, groups.level.graph.nodes)
     const from = parent.resolution * finerFactor
-    const rung = mostPersistent(ladder(groups, from / step, from * 2, within), (r) => r.resolution > from * 0.99)
+    const rung = mostPersistent(ladder(groups, from / step, from * 2, 1, within), (r) => r.resolution > from * 0.99)
     const initial = expand(rung.labels, groups.of)
     const bounds = parent.labels.map((label) => label + 1)
-    const polished = findCommunities(level, { resolution: rung.resolution, initial, within: bounds, rounds: 1 })
+    const polished = settleNodes(level, initial, rung.resolution, bounds)
     for (let node = 0; node < polished.length; node++) if (parent.labels[node]! < 0) polished[node] = -1
     const layer = keepLarge(level, renumber(polished).labels, options, rung, parent.labels)
     options.onStep?.(0.6 + 0.2 * (layers.length + 1))
@@ -129,7 +130,7 @@ function coarserLayers(level: Level, chosen: Layer, options: LayerOptions): Laye
   if (chosen.clusters < 4) return []
   const inside = chosen.labels.map((label) => (label < 0 ? chosen.clusters : label))
   const groups = groupOf(level, inside, options.sizes)
-  const rungs = ladder(groups, chosen.resolution / 16, chosen.resolution / step)
+  const rungs = ladder(groups, chosen.resolution / 16, chosen.resolution / step, 2)
   const allowed = rungs.filter(
     (rung) => rung.clusters >= Math.max(2, chosen.clusters / 4) && rung.clusters <= chosen.clusters / 2,
   )
