@@ -20,7 +20,8 @@ export async function buildApp(deps: ServiceDeps<Config>): Promise<FastifyInstan
   measureEmbedder(deps.registry, embedder)
   const vectors = new LabelVectors(embedder, deps.config.ENABLE_QUERY_CACHING)
   measureLabelVectors(deps.registry, vectors)
-  const languageModel = openLanguageModel(deps.db, deps.config)
+  const { languageModel, close } = await openLanguageModel(deps.db, deps.config, deps.log)
+  app.addHook('onClose', close)
   const job = { failsJob: true }
   consumeEvents(app, deps, [
     on(events.jobRequested, { ...job, concurrency: 2 }, (message, d) =>

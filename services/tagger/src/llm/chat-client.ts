@@ -21,6 +21,24 @@ export interface ChatAnswer {
   readonly tokensOut: number
 }
 
+/** Something that answers chats: a server, or a model in this process. */
+export interface ChatModel {
+  /** What decides its answers: a reply is taken again only for the same */
+  readonly identity: readonly string[]
+  /** A call ends within this time */
+  readonly timeoutMs: number
+  /** Waits until a call may begin, where not any number may run at once. @returns what ends the turn */
+  turn?(signal: AbortSignal): Promise<() => void>
+  /** @throws LlmCallFailed, or the signal's reason */
+  chat(request: ChatRequest, signal: AbortSignal): Promise<ChatAnswer>
+}
+
+export const serverChat = (server: ChatServer): ChatModel => ({
+  identity: [server.endpoint, server.model],
+  timeoutMs: server.timeoutMs,
+  chat: (request, signal) => chat(server, request, signal),
+})
+
 export interface ChatServer {
   /** Base address, e.g. http://127.0.0.1:11434/v1 */
   readonly endpoint: string

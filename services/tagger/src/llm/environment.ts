@@ -6,6 +6,15 @@ export const llmEnvironment = {
     default: '',
     description: 'Base address of an OpenAI-compatible API, e.g. http://127.0.0.1:11434/v1; empty: jobs get keyphrases',
   }),
+  LLM_LOCAL_MODEL: Type.String({
+    default: '',
+    description:
+      'Instead of LLM_ENDPOINT, a model in process: a folder in the layout of transformers.js (onnx/model*.onnx), or a hub name',
+  }),
+  LLM_LOCAL_MODEL_FILE: Type.String({
+    default: '',
+    description: 'ONNX file of that model, where not the first of the usual ones, e.g. model_q4.onnx',
+  }),
   LLM_MODEL: Type.String({ default: '', description: 'Model to ask there' }),
   LLM_API_KEY: Type.String({ default: '', description: 'Key sent as bearer token' }),
   LLM_TIMEOUT_MS: Type.Integer({

@@ -8,14 +8,7 @@ import {
   circuitBreaker,
   handleType,
 } from 'cockatiel'
-import {
-  type ChatAnswer,
-  type ChatMessage,
-  type ChatServer,
-  chat,
-  LlmCallFailed,
-  SCHEMA_REFUSED,
-} from './chat-client.ts'
+import { type ChatAnswer, type ChatMessage, type ChatModel, LlmCallFailed, SCHEMA_REFUSED } from './chat-client.ts'
 import { parseReply, replySchema, UnreadableReply } from './parse-reply.ts'
 import { costUsd, type Price } from './prices.ts'
 import { CallSlots } from './slots.ts'
@@ -27,7 +20,7 @@ import { CallSlots } from './slots.ts'
  */
 
 export interface LanguageModelOptions {
-  readonly server: ChatServer
+  readonly model: ChatModel
   readonly maxAttempts: number
   readonly backoffMs: number
   readonly maxRetryAfterMs: number
@@ -117,26 +110,27 @@ export class LanguageModel {
       }
       if (error instanceof BrokenCircuitError) return { waitMs: undefined }
       if (!(error instanceof LlmCallFailed)) throw error
-      if (error.kind === 'timeout') observer.timedOut(attempt, this.#options.server.timeoutMs)
+      if (error.kind === 'timeout') observer.timedOut(attempt, this.#options.model.timeoutMs)
       else observer.failed(attempt, error.code, error.message)
       return { waitMs: this.#waitAfter(error, attempt) }
     }
   }
 
   async #call(question: Question, observer: LabelObserver, signal: AbortSignal): Promise<ChatAnswer> {
-    const { server, price } = this.#options
+    const { model, price } = this.#options
     const withSchema = !this.#schemaRefused
     const request = {
       messages: question.messages,
       schema: withSchema ? replySchema : undefined,
       maxTokens: MAX_ANSWER_TOKENS,
     }
+    const endTurn = await model.turn?.(signal)
     const answer = await this.#slots
-      .within(server.timeoutMs, signal, () =>
+      .within(model.timeoutMs, signal, () =>
         this.#breaker.execute(async () => {
           const began = performance.now()
           try {
-            return await chat(server, request, signal)
+            return await model.chat(request, signal)
           } finally {
             observer.called(performance.now() - began)
           }
@@ -146,6 +140,7 @@ export class LanguageModel {
         if (error instanceof LlmCallFailed && error.code === SCHEMA_REFUSED) this.#schemaRefused = true
         throw error
       })
+      .finally(endTurn)
     const cost = costUsd(price, answer.tokensIn, answer.tokensOut)
     await addLlmSpending(this.#db, question.jobId, { tokens: answer.tokensIn + answer.tokensOut, costUsd: cost })
     observer.spent(answer.tokensIn, answer.tokensOut, cost)
@@ -171,9 +166,8 @@ export class LanguageModel {
   }
 
   #hashOf(messages: readonly ChatMessage[]): string {
-    const { endpoint, model } = this.#options.server
     return createHash('sha256')
-      .update(JSON.stringify([endpoint, model, messages]))
+      .update(JSON.stringify([...this.#options.model.identity, messages]))
       .digest('hex')
   }
 }

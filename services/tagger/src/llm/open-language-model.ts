@@ -1,27 +1,57 @@
 import type { Database } from '@tagloom/database'
+import { openTextGenerator, type TextGenerator } from '@tagloom/inference'
+import type { Log } from '@tagloom/service-kit'
 import type { Config } from '../config.ts'
+import { modelSource } from '../model-source.ts'
+import { type ChatModel, serverChat } from './chat-client.ts'
 import { LanguageModel } from './language-model.ts'
+import { localChat } from './local-chat.ts'
 import { parsePrices } from './prices.ts'
 
-/** The language model as the environment asks for it; undefined without LLM_ENDPOINT. @throws Error that names the variable */
-export function openLanguageModel(db: Database, config: Config): LanguageModel | undefined {
+export interface OpenedLanguageModel {
+  /** undefined where the environment names none: jobs get keyphrases */
+  readonly languageModel: LanguageModel | undefined
+  close(): Promise<void>
+}
+
+/** The language model as the environment asks for it: at an endpoint, or in this process. @throws Error that names the variable */
+export async function openLanguageModel(db: Database, config: Config, log: Log): Promise<OpenedLanguageModel> {
   const prices = parsePrices(config.LLM_PRICES)
+  if (config.LLM_ENDPOINT !== '' && config.LLM_LOCAL_MODEL !== '') {
+    throw new Error('LLM_ENDPOINT and LLM_LOCAL_MODEL are both set, expected one of them')
+  }
+  const generator = config.LLM_LOCAL_MODEL === '' ? undefined : await openGenerator(config, log)
+  const model = generator ? localChat(generator, config.LLM_TIMEOUT_MS) : chatAtEndpoint(config)
+  const languageModel =
+    model &&
+    new LanguageModel(db, {
+      model,
+      maxAttempts: config.LLM_MAX_ATTEMPTS,
+      backoffMs: config.LLM_BACKOFF_MS,
+      maxRetryAfterMs: config.LLM_MAX_RETRY_AFTER_MS,
+      parallelCalls: config.MAX_PARALLEL_LLM_CALLS,
+      price: generator ? undefined : prices.get(config.LLM_MODEL),
+    })
+  return { languageModel, close: async () => generator?.close() }
+}
+
+function chatAtEndpoint(config: Config): ChatModel | undefined {
   if (config.LLM_ENDPOINT === '') return undefined
   if (!/^https?:\/\//.test(config.LLM_ENDPOINT) || !URL.canParse(config.LLM_ENDPOINT)) {
     throw new Error(`LLM_ENDPOINT is "${config.LLM_ENDPOINT}", expected an address like http://127.0.0.1:11434/v1`)
   }
   if (config.LLM_MODEL === '') throw new Error('LLM_MODEL is empty, expected the name of a model of LLM_ENDPOINT')
-  return new LanguageModel(db, {
-    server: {
-      endpoint: config.LLM_ENDPOINT,
-      model: config.LLM_MODEL,
-      apiKey: config.LLM_API_KEY,
-      timeoutMs: config.LLM_TIMEOUT_MS,
-    },
-    maxAttempts: config.LLM_MAX_ATTEMPTS,
-    backoffMs: config.LLM_BACKOFF_MS,
-    maxRetryAfterMs: config.LLM_MAX_RETRY_AFTER_MS,
-    parallelCalls: config.MAX_PARALLEL_LLM_CALLS,
-    price: prices.get(config.LLM_MODEL),
+  return serverChat({
+    endpoint: config.LLM_ENDPOINT,
+    model: config.LLM_MODEL,
+    apiKey: config.LLM_API_KEY,
+    timeoutMs: config.LLM_TIMEOUT_MS,
   })
 }
+
+const openGenerator = (config: Config, log: Log): Promise<TextGenerator> =>
+  openTextGenerator({
+    model: config.LLM_LOCAL_MODEL,
+    ...(config.LLM_LOCAL_MODEL_FILE ? { modelFile: config.LLM_LOCAL_MODEL_FILE } : {}),
+    ...modelSource(config, log),
+  })
