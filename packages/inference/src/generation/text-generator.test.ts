@@ -2,8 +2,8 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { decodeByHand, writeTinyTextModel } from '../testing.ts'
 import { openTextGenerator, type TextGenerator } from './text-generator.ts'
-import { decodeByHand, writeTinyTextModel } from './tiny-text-model.ts'
 
 describe('a local language model', () => {
   let folder: string
@@ -37,9 +37,9 @@ describe('a local language model', () => {
   })
 
   it('refuses a prompt that is longer than it takes, and goes on with the next', async () => {
-    const long = ask('bread '.repeat(100))
+    const long = ask('bread '.repeat(3000))
     await expect(generator.generate(long, { maxTokens: 5 })).rejects.toThrow(
-      /prompt has 102 tokens, the model takes 64/u,
+      /prompt has 3002 tokens, the model takes 2048/u,
     )
     expect((await generator.generate(ask('rye'), { maxTokens: 3 })).promptTokens).toBe(3)
   })

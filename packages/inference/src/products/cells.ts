@@ -44,7 +44,7 @@ export async function cellNeighbours(
 
 const cellsPerRoot = 1
 /** Measured: see docs/decisions on neighbours */
-const probedShare = 0.125
+const probedShare = 0.1
 const rowsPerCellToTrain = 48
 const trainingSteps = 4
 const blockValues = 4_194_304

@@ -41,7 +41,7 @@ export async function writeTinyTextModel(folder: string): Promise<void> {
     num_key_value_heads: 1,
     num_hidden_layers: 1,
     vocab_size: V,
-    max_position_embeddings: 64,
+    max_position_embeddings: 2048,
     eos_token_id: EOS,
     pad_token_id: 0,
   })
