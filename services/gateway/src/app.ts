@@ -50,7 +50,11 @@ export async function buildApp(service: ServiceDeps<Config>): Promise<FastifyIns
     metrics: createMetrics(service.registry),
   }
   const app = createHttp(deps)
-  await app.register(helmet)
+  // What answers here is data, and is read over plain HTTP where a proxy ends TLS: browsers must not be sent to HTTPS by us.
+  await app.register(helmet, {
+    strictTransportSecurity: false,
+    contentSecurityPolicy: { directives: { upgradeInsecureRequests: null } },
+  })
   if (deps.config.RATE_LIMIT_PER_MINUTE > 0) await limitRate(app, deps.config.RATE_LIMIT_PER_MINUTE)
   authenticate(app, deps.keys)
   await app.register(fastifySSE, { heartbeatInterval: heartbeatMs })
