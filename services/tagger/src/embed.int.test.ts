@@ -3,7 +3,9 @@ import { type CloudEvent, events, toMessage } from '@tagloom/contracts'
 import {
   completeJob,
   createJob,
+  freezeJobPages,
   listPagesWithoutEmbedding,
+  planStage,
   readJob,
   readStages,
   startNextJob,
@@ -16,6 +18,7 @@ import type { FastifyInstance } from 'fastify'
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
 import { buildApp } from './app.ts'
 import { environment } from './config.ts'
+import { planEmbedBatches } from './job-requested/plan-batches.ts'
 
 let deps: TestDeps<typeof environment>
 let apps: FastifyInstance[] = []
@@ -153,6 +156,28 @@ test('embeds again only what is new or changed, and a page without text has no v
   expect(without).toHaveLength(1)
   expect(await listPagesWithoutEmbedding(deps.db, third, 'another model')).toHaveLength(12)
   await endJob(third)
+})
+
+test('a job that was planned with another model is left to a replica that has it', async () => {
+  const wikiId = await createTestWiki(deps.db)
+  await storePages(deps.db, wikiId, [page(1)])
+  const jobId = await deps.db.transaction(async (tx) => {
+    await createJob(tx, { wikiId, options: {} })
+    const { id } = (await startNextJob(tx, wikiId))!
+    await freezeJobPages(tx, id, wikiId, 'another@model')
+    const pages = await listPagesWithoutEmbedding(tx, id, 'another@model')
+    await planStage(tx, id, 'embed', planEmbedBatches(pages))
+    return id
+  })
+  await startTagger()
+  const batch = { wiki_id: wikiId, job_id: jobId, batch: 0 }
+  await deps.bus.publish(toMessage(events.embedBatch, batch, { source: 'gateway' }))
+  await deps.bus.publish(requested(wikiId, jobId))
+  const retried = async () => (await deps.bus.backlog()).find((row) => row.durable.endsWith('tagger-embed-batch'))
+  await expect.poll(async () => (await retried())?.inFlight, { timeout: 10_000 }).toBe(1)
+  expect(await vectorsOf(wikiId)).toEqual([])
+  expect((await readJob(deps.db, jobId))?.model).toBe('another@model')
+  await endJob(jobId)
 })
 
 test('a wiki without pages is embedded at once', async () => {

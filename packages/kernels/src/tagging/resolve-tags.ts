@@ -217,7 +217,7 @@ class KnownTags {
     if (known !== undefined) return known ?? undefined
     const vector = this.#vectorOf(proposal.label)
     if (this.#rejected.some((other) => dot(vector, 0, other, 0, vector.length) >= SAME_MEANING)) return undefined
-    const same = this.#nearest(vector)
+    const same = this.#nearest(form, vector)
     if (same !== undefined) {
       this.merged.push({ label: proposal.label, form, into: this.reference(same) })
       this.#remember(form, same)
@@ -230,10 +230,11 @@ class KnownTags {
     return key
   }
 
-  #nearest(vector: Float32Array): number | undefined {
+  #nearest(form: string, vector: Float32Array): number | undefined {
     let best: number | undefined
     let most = SAME_MEANING
-    for (const { key, vector: other } of this.#living) {
+    for (const { key, form: otherForm, vector: other } of this.#living) {
+      if (isPart(form, otherForm) || isPart(otherForm, form)) continue
       const cosine = dot(vector, 0, other, 0, vector.length)
       if (cosine >= most && (best === undefined || cosine > most)) {
         best = key
@@ -249,5 +250,9 @@ class KnownTags {
     if (!this.#byForm.has(compact(form))) this.#byForm.set(compact(form), key)
   }
 }
+
+/** Of "sailing" and "sailing for beginners" one is broader, however near they are. */
+const isPart = (part: string, whole: string): boolean =>
+  whole.length > part.length && part.split(' ').every((word) => whole.split(' ').includes(word))
 
 const compact = (form: string): string => form.replaceAll(' ', '')

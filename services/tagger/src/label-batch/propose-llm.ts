@@ -96,11 +96,16 @@ async function ground(
   cluster: StoredCluster,
   layer: LayerCentroids,
 ): Promise<Proposal[]> {
-  const vectorOf = await deps.vectors.of(labels)
+  const keyphrases = (of.keyphrases.get(cluster.no) ?? []).map(({ label }) => label)
+  const vectorOf = await deps.vectors.of([...labels, ...keyphrases])
   const phrases = of.phrases.get(cluster.no)
-  return groundLabels(labels, (label) => {
+  const usual = lowerQuartile(keyphrases.map((label) => cosine(vectorOf(label), cluster.centroid)))
+  return groundLabels(labels, usual, (label) => {
     const form = tagForm(label)
-    const phrase = phrases?.phrases.find((one) => one.form === form)
+    // A word that stands in a longer keyphrase is in the texts as often as that.
+    const phrase =
+      phrases?.phrases.find((one) => one.form === form) ??
+      phrases?.phrases.find((one) => ` ${one.form} `.includes(` ${form} `))
     const known = phrases?.vocabulary.find(([one]) => one === form)
     const { coverage, precision } = phrase ?? { coverage: known?.[1] ?? 0, precision: known?.[2] ?? 0 }
     const vector = vectorOf(label)
@@ -108,9 +113,16 @@ async function ground(
     for (let row = 0; row < cosines.length; row++) {
       cosines[row] = cosine(vector, layer.centroids.subarray(row * vector.length, (row + 1) * vector.length))
     }
-    return labelConfidence({ coverage, precision, ...standOut(cosines, layer.rowOf.get(cluster.no)!) })
+    const meaning = standOut(cosines, layer.rowOf.get(cluster.no)!)
+    return {
+      confidence: labelConfidence({ coverage, precision, ...meaning }),
+      coverage,
+      similarity: meaning.similarity,
+    }
   })
 }
+
+const lowerQuartile = (values: readonly number[]): number => values.toSorted((a, b) => a - b)[values.length >> 2] ?? 0
 
 /** Counts in the record, and one log line for each thing that went wrong. */
 function observe({ log }: LabelDeps, metrics: JobMetrics, cluster_id: number): LabelObserver {

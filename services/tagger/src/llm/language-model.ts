@@ -55,6 +55,8 @@ const MAX_ANSWER_TOKENS = 400
 const BREAKS_AFTER = 8
 const HALF_OPEN_AFTER_MS = 30_000
 
+class BudgetSpent extends Error {}
+
 export class LanguageModel {
   #db: Database
   #options: LanguageModelOptions
@@ -82,7 +84,6 @@ export class LanguageModel {
       return known as string[]
     }
     for (let attempt = 1; attempt <= this.#options.maxAttempts; attempt++) {
-      if (await this.#isSpent(question, observer)) return undefined
       const outcome = await this.#attempt(question, attempt, observer, signal)
       if ('labels' in outcome) {
         await saveLlmReply(this.#db, hash, outcome.labels)
@@ -108,7 +109,7 @@ export class LanguageModel {
         observer.unreadable(attempt, error.message)
         return { waitMs: undefined }
       }
-      if (error instanceof BrokenCircuitError) return { waitMs: undefined }
+      if (error instanceof BrokenCircuitError || error instanceof BudgetSpent) return { waitMs: undefined }
       if (!(error instanceof LlmCallFailed)) throw error
       if (error.kind === 'timeout') observer.timedOut(attempt, this.#options.model.timeoutMs)
       else observer.failed(attempt, error.code, error.message)
@@ -117,7 +118,7 @@ export class LanguageModel {
   }
 
   async #call(question: Question, observer: LabelObserver, signal: AbortSignal): Promise<ChatAnswer> {
-    const { model, price } = this.#options
+    const { model } = this.#options
     const withSchema = !this.#schemaRefused
     const request = {
       messages: question.messages,
@@ -125,26 +126,32 @@ export class LanguageModel {
       maxTokens: MAX_ANSWER_TOKENS,
     }
     const endTurn = await model.turn?.(signal)
-    const answer = await this.#slots
-      .within(model.timeoutMs, signal, () =>
-        this.#breaker.execute(async () => {
+    return this.#slots
+      .within(model.timeoutMs, signal, async () => {
+        // Looked at with a slot in hand, so that a budget is overrun by what is in progress at most.
+        if (await this.#isSpent(question, observer)) throw new BudgetSpent()
+        const given = await this.#breaker.execute(async () => {
           const began = performance.now()
           try {
             return await model.chat(request, signal)
           } finally {
             observer.called(performance.now() - began)
           }
-        }),
-      )
+        })
+        await this.#spend(given, question.jobId, observer)
+        return given
+      })
       .catch((error) => {
         if (error instanceof LlmCallFailed && error.code === SCHEMA_REFUSED) this.#schemaRefused = true
         throw error
       })
       .finally(endTurn)
-    const cost = costUsd(price, answer.tokensIn, answer.tokensOut)
-    await addLlmSpending(this.#db, question.jobId, { tokens: answer.tokensIn + answer.tokensOut, costUsd: cost })
-    observer.spent(answer.tokensIn, answer.tokensOut, cost)
-    return answer
+  }
+
+  async #spend({ tokensIn, tokensOut }: ChatAnswer, jobId: string, observer: LabelObserver): Promise<void> {
+    const cost = costUsd(this.#options.price, tokensIn, tokensOut)
+    await addLlmSpending(this.#db, jobId, { tokens: tokensIn + tokensOut, costUsd: cost })
+    observer.spent(tokensIn, tokensOut, cost)
   }
 
   /** Time to wait before the next try; undefined when there is to be none. */

@@ -48,13 +48,20 @@ function repaired(content: string): string[] | undefined {
   return labelsOf(parsed(rest.slice(0, end + 1))) ?? labelsOf(parsed(closed(rest)))
 }
 
-/** Cut text closed after its last whole string: `{"tags": ["a", "b` becomes `{"tags": ["a"]}`. */
+/** Cut text, closed after its last whole string: `{"tags": ["a", "b` becomes `{"tags": ["a"]}`. */
 function closed(text: string): string {
-  const whole = text.slice(0, Math.max(0, text.lastIndexOf('",') + 1)) || text
+  const { open, inString } = unclosed(text)
+  if (!inString) return text + open
+  const whole = text.slice(0, text.lastIndexOf('",') + 1)
+  return whole + unclosed(whole).open
+}
+
+/** The brackets that a text leaves open, as what would close them. */
+function unclosed(text: string): { open: string; inString: boolean } {
   const open: string[] = []
   let inString = false
-  for (let at = 0; at < whole.length; at++) {
-    const c = whole[at]!
+  for (let at = 0; at < text.length; at++) {
+    const c = text[at]!
     if (inString) {
       if (c === '\\') at++
       else if (c === '"') inString = false
@@ -62,7 +69,7 @@ function closed(text: string): string {
     else if (c === '{' || c === '[') open.push(c === '{' ? '}' : ']')
     else if (c === '}' || c === ']') open.pop()
   }
-  return whole + open.reverse().join('')
+  return { open: open.reverse().join(''), inString }
 }
 
 function parsed(text: string): unknown {

@@ -1,0 +1,169 @@
+import { createJob, type Database, startNextJob } from '@tagloom/database'
+import { createTestWiki, openTestDatabase } from '@tagloom/database/testing'
+import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
+import { serverChat } from './chat-client.ts'
+import { type LabelObserver, LanguageModel, type Question } from './language-model.ts'
+import {
+  type MisbehavingServer,
+  type Misbehaviour,
+  misbehaviours,
+  openMisbehavingServer,
+} from './misbehaving-server.ts'
+
+const timeoutMs = 400
+const parallelCalls = 3
+const questions = 6
+let server: MisbehavingServer
+let db: Awaited<ReturnType<typeof openTestDatabase>>
+let jobId: string
+let models: LanguageModel[]
+
+beforeAll(async () => {
+  server = await openMisbehavingServer(15)
+  db = await openTestDatabase()
+})
+afterAll(async () => {
+  await server.close()
+  await db.close()
+})
+beforeEach(async () => {
+  server.reset()
+  await db.pool.query('truncate llm_replies')
+  jobId = await runningJob(db)
+  // Three processes, each with its own circuit and its own idea of the server; slots are shared through the database.
+  models = Array.from({ length: 3 }, () => open())
+})
+
+const open = (more: { maxAttempts?: number; maxRetryAfterMs?: number } = {}) =>
+  new LanguageModel(db, {
+    model: serverChat({ endpoint: server.endpoint, model: 'test', apiKey: 'secret', timeoutMs }),
+    maxAttempts: 2,
+    backoffMs: 5,
+    maxRetryAfterMs: 1_000,
+    parallelCalls,
+    price: { in: 1, out: 2 },
+    ...more,
+  })
+
+async function runningJob(database: Database): Promise<string> {
+  const wikiId = await createTestWiki(database)
+  return database.transaction(async (tx) => {
+    await createJob(tx, { wikiId, options: {} })
+    return (await startNextJob(tx, wikiId))!.id
+  })
+}
+
+const question = (k: number, budget = {}): Question => ({
+  jobId,
+  messages: [{ role: 'user', content: `group ${k}` }],
+  budget: { tokens: undefined, usd: undefined, ...budget },
+})
+
+function counter() {
+  const counts = { calls: 0, timeouts: 0, failures: 0, unreadable: 0, tokens: 0, cost: 0, budgetSpent: 0, cached: 0 }
+  const observer: LabelObserver = {
+    called: () => void counts.calls++,
+    timedOut: () => void counts.timeouts++,
+    failed: () => void counts.failures++,
+    unreadable: () => void counts.unreadable++,
+    spent(tokensIn, tokensOut, cost) {
+      counts.tokens += tokensIn + tokensOut
+      counts.cost += cost
+    },
+    budgetSpent: () => void counts.budgetSpent++,
+    cached: () => void counts.cached++,
+  }
+  return { counts, observer }
+}
+
+const never = new AbortController().signal
+
+async function askAll(budget = {}) {
+  const { counts, observer } = counter()
+  const ask = (k: number) => models[k % models.length]!.labels(question(k, budget), observer, never)
+  const answers = await Promise.all(Array.from({ length: questions }, (_, k) => ask(k)))
+  return { counts, answers }
+}
+
+function expectCountsOfServer(counts: ReturnType<typeof counter>['counts']): void {
+  expect(counts).toMatchObject({
+    calls: server.calls,
+    timeouts: server.counts.timeout,
+    failures: server.counts.failure,
+    unreadable: server.counts.unreadable,
+  })
+  expect(server.mostAtOnce).toBeLessThanOrEqual(parallelCalls)
+  expect(server.longestMs).toBeLessThan(timeoutMs + 500)
+}
+
+test.each(Object.keys(misbehaviours) as Misbehaviour[])(
+  'is counted as the server did it, and ends: %s',
+  async (way) => {
+    server.ways = [way]
+    const { counts, answers } = await askAll()
+    expectCountsOfServer(counts)
+    const [outcome] = misbehaviours[way]
+    const answered = outcome === 'answer' || way === 'refuses structured output'
+    expect(answers.every((labels) => (labels === undefined) !== answered)).toBe(true)
+  },
+)
+
+test('is counted as the server did it when each call misbehaves in another way', async () => {
+  server.ways = Object.keys(misbehaviours) as Misbehaviour[]
+  models = Array.from({ length: 3 }, () => open({ maxAttempts: 3 }))
+  expectCountsOfServer((await askAll()).counts)
+})
+
+test('waits as long as Retry-After asks, and not at all for a server that asks for too long', async () => {
+  server.ways = ['error 429 for an hour']
+  const began = performance.now()
+  const { observer, counts } = counter()
+  await open({ maxAttempts: 5 }).labels(question(0), observer, never)
+  expect(counts.calls).toBe(1)
+  expect(performance.now() - began).toBeLessThan(timeoutMs * 5)
+})
+
+test('makes no more calls for a while after many in a row failed', async () => {
+  server.ways = ['error 500']
+  const model = open({ maxAttempts: 2 })
+  const { observer, counts } = counter()
+  for (let k = 0; k < 12; k++) await model.labels(question(k), observer, never)
+  expect(counts.calls).toBe(8)
+  expect(server.calls).toBe(8)
+})
+
+test('pays nothing for a question that was answered before, by whichever process', async () => {
+  server.ways = ['good']
+  const first = await askAll()
+  models.reverse()
+  const second = await askAll()
+  expect(second.answers).toEqual(first.answers)
+  expect(second.counts).toMatchObject({ calls: 0, cached: questions, tokens: 0 })
+})
+
+test('counts tokens and cost by the price table', async () => {
+  server.ways = ['good']
+  const { counts } = await askAll()
+  expect(counts.tokens).toBe(questions * 110)
+  expect(counts.cost).toBeCloseTo((questions * (100 + 20)) / 1_000_000, 12)
+})
+
+test.each([
+  ['tokens', { tokens: 220 }],
+  ['money', { usd: 0.0002 }],
+])('makes no more calls when the budget of %s is spent; calls in progress end', async (_, budget) => {
+  server.ways = ['good']
+  const { counts, answers } = await askAll(budget)
+  expect(counts.calls).toBeLessThan(questions)
+  expect(counts.budgetSpent).toBe(questions - counts.calls)
+  expect(answers.filter((labels) => labels === undefined)).toHaveLength(questions - counts.calls)
+})
+
+test('ends at once when the work is no longer wanted', async () => {
+  server.ways = ['never answers']
+  const cancelled = new AbortController()
+  const { observer } = counter()
+  const asking = models[0]!.labels(question(0), observer, cancelled.signal)
+  setTimeout(() => cancelled.abort(new Error('cancelled')), 50)
+  await expect(asking).rejects.toThrow('cancelled')
+})

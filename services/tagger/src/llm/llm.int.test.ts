@@ -1,0 +1,102 @@
+import { whenDrained } from '@tagloom/bus/testing'
+import { events, type MetricSample } from '@tagloom/contracts'
+import { completeJob } from '@tagloom/database'
+import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
+import { openTagger, type TaggerUnderTest } from '../testing.ts'
+import {
+  type MisbehavingServer,
+  type Misbehaviour,
+  misbehaviours,
+  openMisbehavingServer,
+} from './misbehaving-server.ts'
+
+const timeoutMs = 500
+const parallel = 3
+const clusters = 6
+let server: MisbehavingServer
+let tagger: TaggerUnderTest
+let wikiId: number
+
+beforeAll(async () => {
+  server = await openMisbehavingServer(20)
+  tagger = await openTagger({
+    LLM_ENDPOINT: server.endpoint,
+    LLM_MODEL: 'test',
+    LLM_TIMEOUT_MS: String(timeoutMs),
+    LLM_BACKOFF_MS: '5',
+    LLM_MAX_ATTEMPTS: '3',
+    LLM_PRICES: '{"test":{"in":1,"out":2}}',
+    MAX_PARALLEL_LLM_CALLS: String(parallel),
+  })
+  for (let k = 0; k < 3; k++) await tagger.start()
+  wikiId = await tagger.wiki()
+})
+afterAll(async () => {
+  await tagger.close()
+  await server.close()
+})
+beforeEach(async () => {
+  server.reset()
+  await tagger.deps.db.pool.query('truncate llm_replies')
+})
+
+async function run(
+  options = {},
+): Promise<{ counted: (name: string) => number; tags: Record<string, string[]>; jobId: string }> {
+  const jobId = await tagger.clusteredJob(wikiId, { labeller: 'llm', vocabulary: 'free', ...options })
+  await tagger.label(wikiId, jobId)
+  await whenDrained(tagger.deps.bus)
+  const tags = await tagger.tagsOf(jobId)
+  await tagger.deps.db.transaction((tx) => completeJob(tx, jobId, {}))
+  const samples = tagger.seen
+    .filter(({ type }) => type === events.metricsSampled.type)
+    .map(({ data }) => data as MetricSample)
+    .filter(({ job_id, stage }) => job_id === jobId && stage === 'label')
+  const counted = (name: string) => samples.reduce((total, sample) => total + (sample.counters[name] ?? 0), 0)
+  return { counted, tags, jobId }
+}
+
+test('a job is labelled by three taggers whatever the server does, and its record equals what the server did', async () => {
+  server.ways = Object.keys(misbehaviours) as Misbehaviour[]
+  const { counted, tags, jobId } = await run()
+  expect(Object.keys(tags)).toHaveLength(clusters)
+  expect(server.calls).toBeGreaterThanOrEqual(clusters)
+  expect({
+    llm_calls: counted('llm_calls'),
+    llm_failures: counted('llm_failures'),
+    llm_timeouts: counted('llm_timeouts'),
+    parsing_errors: counted('parsing_errors'),
+  }).toEqual({
+    llm_calls: server.calls,
+    llm_failures: server.counts.failure,
+    llm_timeouts: server.counts.timeout,
+    parsing_errors: server.counts.unreadable,
+  })
+  expect(server.mostAtOnce).toBeLessThanOrEqual(parallel)
+  const lines = (name: 'llm_timeout' | 'llm_failure' | 'parsing_error') =>
+    tagger.deps.log.of(name).filter((line) => line.job_id === jobId).length
+  expect([lines('llm_timeout'), lines('llm_failure'), lines('parsing_error')]).toEqual([
+    server.counts.timeout,
+    server.counts.failure,
+    server.counts.unreadable,
+  ])
+})
+
+test('labels that a text in a page asked for, and the cluster does not support, become no tags', async () => {
+  server.ways = ['obeys a text in a page']
+  const { tags } = await run()
+  expect(server.calls).toBe(clusters)
+  expect(Object.values(tags).flat().join(' ')).not.toMatch(/HACKED|watches/)
+})
+
+test('asks with exemplars and keyphrases as data, and takes what is answered', async () => {
+  server.ways = ['good']
+  const { tags } = await run()
+  expect(tags['0']![0]).toBe('sailing')
+  const { messages, response_format } = JSON.parse(server.bodies[0]!)
+  expect(response_format).toMatchObject({ type: 'json_schema', json_schema: { strict: true } })
+  const data = JSON.parse(messages[1].content)
+  expect(data.pages).toHaveLength(8)
+  expect(data.keyphrases.length).toBeGreaterThan(2)
+  expect(messages[0].content).not.toContain(data.pages[0].title)
+})

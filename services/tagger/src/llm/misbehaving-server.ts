@@ -1,0 +1,182 @@
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import type { AddressInfo } from 'node:net'
+
+/*
+ * A server that speaks the protocol of OpenAI and, for tests, misbehaves in a way of choice. It counts what it did, so that a run's
+ * record can be held against it, and how many calls it had at once.
+ */
+
+/** What a call is to count as: an answer that can be read, or one of the three errors of the record. */
+export type Outcome = 'answer' | 'failure' | 'timeout' | 'unreadable'
+
+type Behaviour = (response: ServerResponse, request: IncomingMessage, asked: Asked) => void
+
+interface Asked {
+  readonly body: string
+}
+
+const completion = (content: string, usage: object | undefined = { prompt_tokens: 100, completion_tokens: 10 }) =>
+  JSON.stringify({
+    id: 'x',
+    object: 'chat.completion',
+    choices: [{ index: 0, message: { role: 'assistant', content } }],
+    usage,
+  })
+const json = (response: ServerResponse, body: string, status = 200, headers = {}) =>
+  response.writeHead(status, { 'content-type': 'application/json', ...headers }).end(body)
+const says =
+  (content: string): Behaviour =>
+  (response) =>
+    void json(response, completion(content))
+const fails =
+  (status: number, headers = {}): Behaviour =>
+  (response) =>
+    void json(response, '{"error":{"message":"no","code":"overloaded"}}', status, headers)
+
+const labels = ['sailing', 'boats']
+const good = JSON.stringify({ tags: labels })
+
+const tooMuch = completion('x'.repeat(1_500_000))
+
+/** Every way, with what one call of it counts as. */
+export const misbehaviours = {
+  good: ['answer', says(good)],
+  'never answers': ['timeout', () => {}],
+  'answers a byte a second': ['timeout', (response) => void trickle(response, completion(good), 1000)],
+  'sends headers and stops': [
+    'timeout',
+    (response) => void response.writeHead(200, { 'content-length': '500' }).flushHeaders(),
+  ],
+  'closes the connection': ['failure', (_, request) => void request.socket.destroy()],
+  'closes midway': [
+    'failure',
+    (response, request) => {
+      response.writeHead(200, { 'content-length': '5000' })
+      response.write('{"choices": [', () => request.socket.destroy())
+    },
+  ],
+  'error 500': ['failure', fails(500)],
+  'error 503 with Retry-After': ['failure', fails(503, { 'retry-after': '0' })],
+  'error 429 with Retry-After': ['failure', fails(429, { 'retry-after': '0' })],
+  'error 429 for an hour': ['failure', fails(429, { 'retry-after': '3600' })],
+  'error 401': ['failure', fails(401)],
+  'redirects in circles': [
+    'failure',
+    (response) => void response.writeHead(302, { location: '/v1/chat/completions' }).end(),
+  ],
+  'answers HTML': [
+    'failure',
+    (response) => void response.writeHead(200, { 'content-type': 'text/html' }).end('<html><h1>Welcome</h1></html>'),
+  ],
+  'answers another JSON': ['failure', (response) => void json(response, '{"choices": "none"}')],
+  'answers megabytes': ['failure', (response) => void json(response, tooMuch)],
+  'not HTTP at all': ['failure', (_, request) => void request.socket.end('hello\r\n\r\n')],
+  'truncated JSON': ['answer', says('{"tags": ["sailing", "boats", "har')],
+  'JSON in prose': ['answer', says(`Sure! Here are the tags:\n\n\`\`\`json\n${good}\n\`\`\`\nHope this helps.`)],
+  'a bare list': ['answer', says('["sailing", "boats"]')],
+  'no usage counted': ['answer', (response) => void json(response, completion(good, { prompt_tokens: 'many' }))],
+  'wrong types': ['unreadable', says('{"tags": [1, null, {"a": 2}]}')],
+  '10,000 tags': ['unreadable', says(JSON.stringify({ tags: Array.from({ length: 10_000 }, (_, k) => `tag ${k}`) }))],
+  'an empty answer': ['unreadable', says('')],
+  'an empty list': ['unreadable', says('{"tags": []}')],
+  'prose alone': ['unreadable', says('I cannot help with that.')],
+  'sentences as tags': [
+    'unreadable',
+    says(JSON.stringify({ tags: ['This group of pages is mostly about many different things'] })),
+  ],
+  'invalid UTF-8': [
+    'unreadable',
+    (response) => {
+      const [head, tail] = completion('{\\"tags\\": [\\"@@\\"]}'.replaceAll('\\"', '"')).split('@@')
+      response.writeHead(200, { 'content-type': 'application/json' })
+      response.end(Buffer.concat([Buffer.from(head!), Buffer.from([0xc3, 0x28, 0xff]), Buffer.from(tail!)]))
+    },
+  ],
+  'obeys a text in a page': ['answer', says('{"tags": ["HACKED BY PAGE", "buy cheap watches"]}')],
+  'refuses structured output': [
+    ({ body }) => (body.includes('response_format') ? 'failure' : 'answer'),
+    (response, _, { body }) => {
+      if (body.includes('response_format'))
+        json(response, '{"error":{"message":"response_format is not supported"}}', 400)
+      else json(response, completion(good))
+    },
+  ],
+} as const satisfies Record<string, readonly [Outcome | ((asked: Asked) => Outcome), Behaviour]>
+type Misbehaving = readonly [Outcome | ((asked: Asked) => Outcome), Behaviour]
+export type Misbehaviour = keyof typeof misbehaviours
+
+export interface MisbehavingServer {
+  readonly endpoint: string
+  /** What the next calls get, in turn */
+  ways: readonly Misbehaviour[]
+  /** Calls so far by what they count as */
+  readonly counts: Readonly<Record<Outcome, number>>
+  /** Calls so far */
+  readonly calls: number
+  /** Bodies of the calls */
+  readonly bodies: readonly string[]
+  /** Most calls in progress at the same time */
+  readonly mostAtOnce: number
+  /** Longest time that a call was open, ms */
+  readonly longestMs: number
+  reset(): void
+  close(): Promise<void>
+}
+
+const fresh = () => ({
+  calls: 0,
+  bodies: [] as string[],
+  mostAtOnce: 0,
+  longestMs: 0,
+  counts: { answer: 0, failure: 0, timeout: 0, unreadable: 0 } as Record<Outcome, number>,
+})
+
+/** @param holdMs each good answer takes this long */
+export async function openMisbehavingServer(holdMs = 0): Promise<MisbehavingServer> {
+  const state = { ways: ['good'] as readonly Misbehaviour[], ...fresh() }
+  let open = 0
+  const server: Server = createServer((request, response) => {
+    const began = performance.now()
+    const call = ++state.calls
+    state.mostAtOnce = Math.max(state.mostAtOnce, ++open)
+    request.socket.setNoDelay()
+    response.on('error', () => {})
+    response.once('close', () => {
+      open--
+      state.longestMs = Math.max(state.longestMs, performance.now() - began)
+    })
+    const chunks: Buffer[] = []
+    request.on('data', (chunk: Buffer) => chunks.push(chunk))
+    request.on('end', () => {
+      const body = Buffer.concat(chunks).toString()
+      state.bodies.push(body)
+      const [outcome, behave] = misbehaviours[state.ways[(call - 1) % state.ways.length]!] as Misbehaving
+      state.counts[typeof outcome === 'string' ? outcome : outcome({ body })]++
+      setTimeout(() => behave(response, request, { body }), holdMs)
+    })
+  })
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  const { port } = server.address() as AddressInfo
+  return Object.assign(state, {
+    endpoint: `http://127.0.0.1:${port}/v1`,
+    reset() {
+      Object.assign(state, fresh())
+    },
+    async close() {
+      server.closeAllConnections()
+      await new Promise((resolve) => server.close(resolve))
+    },
+  })
+}
+
+function trickle(response: ServerResponse, body: string, everyMs: number): void {
+  response.writeHead(200, { 'content-type': 'application/json' })
+  let at = 0
+  const timer = setInterval(() => {
+    if (at >= body.length || response.destroyed) {
+      clearInterval(timer)
+      response.end()
+    } else response.write(body[at++])
+  }, everyMs)
+  response.once('close', () => clearInterval(timer))
+}
