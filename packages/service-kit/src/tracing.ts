@@ -20,7 +20,18 @@ export const traceIdOf = (traceparent: string | undefined): string | undefined =
 
 function nonZero(bytes: number): string {
   for (;;) {
-    const id = randomBytes(bytes).toString('hex')
+    const id = random(bytes)
     if (/[^0]/.test(id)) return id
   }
+}
+
+const poolBytes = 4_096
+let pool = ''
+
+/** Hexadecimal digits from a pool: one call for randomness each time costs a request more than its routing. */
+function random(bytes: number): string {
+  if (pool.length < bytes * 2) pool = randomBytes(poolBytes).toString('hex')
+  const digits = pool.slice(0, bytes * 2)
+  pool = pool.slice(bytes * 2)
+  return digits
 }

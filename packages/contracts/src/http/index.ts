@@ -58,6 +58,7 @@ export {
   Comparison,
   defaultTrendWindow,
   JobMetrics,
+  maxTrendWindow,
   Run,
   RunList,
   RunListQuery,
