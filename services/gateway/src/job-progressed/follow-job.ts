@@ -25,7 +25,7 @@ interface Deps {
 }
 
 /**
- * What a client of one job sees: a snapshot, progress, the end. PostgreSQL says how the job is; the bus only says when to look,
+ * What a client of one job sees: a snapshot, progress, the run record so far, the end. PostgreSQL says how the job is; the bus only says when to look,
  * so a lost message costs a moment and never the end.
  * @param after place in the event stream that the client has seen
  */
@@ -48,18 +48,11 @@ export async function* followJob(
   if (hasEnded(snapshot)) return yield message('ended', snapshot)
   let sequence = after
   let lookAt = Date.now() + lookEveryMs
-  let metricsAt = 0
-  let samples = 0
+  const newRecord = recordsOf(deps.live, job)
   while (!signal.aborted) {
     const come = await within(next, metricsEveryMs, signal)
-    if (Date.now() >= metricsAt) {
-      metricsAt = Date.now() + metricsEveryMs
-      const record = await deps.live.get(job.wikiId, job.id).catch(() => undefined)
-      if (record && record.samples.received !== samples) {
-        samples = record.samples.received
-        yield message('metrics', record)
-      }
-    }
+    const record = await newRecord()
+    if (record) yield message('metrics', record)
     if (come && !come.done) {
       next = followed.next()
       next.catch(() => {})
@@ -78,6 +71,21 @@ export async function* followJob(
 
   async function readNow(): Promise<Job> {
     return toJob((await readJobView(deps.db, job.id)) ?? job)
+  }
+}
+
+/** Reads the live record now and then; @returns what gives it when it has more samples than last time */
+function recordsOf(live: Deps['live'], job: JobView): () => Promise<RunRecord | undefined> {
+  let lookAt = 0
+  let samples = 0
+  return async () => {
+    if (Date.now() < lookAt) return undefined
+    lookAt = Date.now() + metricsEveryMs
+    // Live records are an extra: where they cannot be read, progress goes on without them.
+    const record = await live.get(job.wikiId, job.id).catch(() => undefined)
+    if (!record || record.samples.received === samples) return undefined
+    samples = record.samples.received
+    return record
   }
 }
 
