@@ -1,3 +1,4 @@
+import { improveNeighbours } from './improve-neighbours.ts'
 import { emptyRows, type NearestOptions, type NearestRows } from './nearest.ts'
 import type { Products } from './products.ts'
 
@@ -39,12 +40,13 @@ export async function cellNeighbours(
     }
     progress?.(0.15 + (0.85 * (cell + 1)) / cells)
   }
+  improveNeighbours(rows, dims, found)
   return found
 }
 
 const cellsPerRoot = 1
-/** Measured: see docs/decisions on neighbours */
-const probedShare = 0.1
+/** With one round of improvement this finds 95 % or more on all sets tried; see docs/decisions on neighbours. */
+const probedShare = 0.09
 const rowsPerCellToTrain = 48
 const trainingSteps = 4
 const blockValues = 4_194_304
