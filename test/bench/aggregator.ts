@@ -1,0 +1,335 @@
+/**
+ * What the aggregator and its questions cost.
+ *
+ *   npm run bench -- aggregator [--samples 100000] [--runs 10000] [--seconds 5] [--only ingest|trends|endpoint]
+ *
+ * JSON lines:
+ *   ingest     a backlog of samples drained by the aggregator's way (checked, stored in PostgreSQL, acknowledged) beside a bare JetStream
+ *              consumer that only acknowledges, on the same stream in the same run, taken in turns
+ *   trends     GET /api/wikis/{id}/trends of a wiki with so many runs: p50, p95, p99 in ms
+ *   endpoint   requests/s of GET /api/tags/cluster-metrics/{id} beside a bare Fastify route that answers with the same body
+ */
+import { type ChildProcess, fork, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { Agent, get } from 'node:http'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { parseArgs } from 'node:util'
+import { AckPolicy, DeliverPolicy, jetstream, jetstreamManager } from '@nats-io/jetstream'
+import { connect } from '@nats-io/transport-node'
+import { type Bus, connectBus } from '@tagloom/bus'
+import { events, type MetricSample, metricList, toMessage } from '@tagloom/contracts'
+import { type Database, migrate, openDatabase, saveSamples } from '@tagloom/database'
+import { freePort, startServers } from '@tagloom/local-servers'
+
+const options = {
+  samples: { type: 'string', default: '100000' },
+  runs: { type: 'string', default: '10000' },
+  seconds: { type: 'string', default: '5' },
+  only: { type: 'string' },
+} as const
+
+const say = (figures: Record<string, unknown>) => console.log(JSON.stringify(figures))
+
+export async function run(args: string[]): Promise<void> {
+  const { values } = parseArgs({ args, options })
+  const home = mkdtempSync(join(tmpdir(), 'tagloom-bench-'))
+  const servers = await startServers({ home, env: process.env })
+  try {
+    await migrate(servers.databaseUrl)
+    const db = openDatabase({ url: servers.databaseUrl })
+    try {
+      const wanted = (part: string) => values.only === undefined || values.only === part
+      if (wanted('ingest')) await benchIngest(db, servers.natsUrl, Number(values.samples))
+      const wikiId = await fillRuns(db, Number(values.runs))
+      // What a question costs, and not what remembering its answer saves
+      if (wanted('trends'))
+        await withGateway(servers, { ENABLE_QUERY_CACHING: 'false' }, async (base) => {
+          for (const query of ['window=20', 'window=100', 'window=200', 'days=30'])
+            await benchTrends(`${base}/api/wikis/${wikiId}/trends?${query}`, query, Number(values.runs))
+        })
+      if (wanted('endpoint'))
+        await withGateway(servers, {}, (base) =>
+          benchEndpoint(base, `/api/tags/cluster-metrics/${wikiId}`, Number(values.seconds)),
+        )
+    } finally {
+      await db.close()
+    }
+  } finally {
+    await servers.stop()
+    rmSync(home, { recursive: true, force: true })
+  }
+}
+
+const batchSize = 1000
+const jobs = 100
+
+function sampleOf(i: number): MetricSample {
+  const at = (seconds: number) => new Date(1_769_000_000_000 + (i * 10 + seconds) * 1000).toISOString()
+  return {
+    wiki_id: 1 + (i % 10),
+    job_id: `cluster_wiki_${1 + (i % 10)}_${i % jobs}`,
+    stage: 'propagate',
+    batch: String(Math.floor(i / jobs)),
+    service: 'propagator',
+    started_at: at(0),
+    ended_at: at(1),
+    duration_seconds: 1,
+    counters: {
+      pages_processed: 1000,
+      pages_tagged: 900,
+      tags_applied: 4000,
+      'pages_by_tags.0': 100,
+      'pages_by_tags.4': 900,
+    },
+    gauges: {},
+  }
+}
+
+async function benchIngest(db: Database, natsUrl: string, count: number): Promise<void> {
+  const bus = await connectBus({ url: natsUrl, name: 'bench' })
+  for (let i = 0; i < count; i += 2_000)
+    await Promise.all(
+      Array.from({ length: Math.min(2_000, count - i) }, (_, k) =>
+        bus.publish(toMessage(events.metricsSampled, sampleOf(i + k), { source: 'bench' })),
+      ),
+    )
+  const rates = { bare: [] as number[], aggregator: [] as number[] }
+  for (let round = 0; round < 3; round++) {
+    rates.bare.push(await drainBare(natsUrl, `bare-${round}`, count))
+    rates.aggregator.push(await drainAggregator(bus, db, `aggregator-${round}`, count))
+    const { rows } = await db.pool.query('select count(*)::int as n from metric_samples')
+    if (rows[0].n !== count) throw new Error(`expected ${count} stored samples, got ${rows[0].n}`)
+    await db.pool.query('truncate metric_samples')
+  }
+  const median = (values: number[]) => Math.round(values.sort((a, b) => a - b)[1] as number)
+  const [bare, aggregator] = [median(rates.bare), median(rates.aggregator)]
+  say({
+    bench: 'aggregator',
+    part: 'ingest',
+    samples: count,
+    bare_per_s: bare,
+    aggregator_per_s: aggregator,
+    ratio: aggregator / bare,
+  })
+  await bus.close()
+}
+
+/** A durable consumer that acknowledges what it gets and does nothing else. */
+async function drainBare(natsUrl: string, durable: string, count: number): Promise<number> {
+  const connection = await connect({ servers: natsUrl })
+  const manager = await jetstreamManager(connection)
+  await manager.consumers.add('TAGLOOM_EVENTS', {
+    durable_name: durable,
+    ack_policy: AckPolicy.Explicit,
+    deliver_policy: DeliverPolicy.All,
+    filter_subject: events.metricsSampled.filter,
+    max_ack_pending: 2_000,
+  })
+  const consumer = await jetstream(connection).consumers.get('TAGLOOM_EVENTS', durable)
+  const started = performance.now()
+  const messages = await consumer.consume({ max_messages: batchSize * 2 })
+  let taken = 0
+  for await (const message of messages) {
+    message.ack()
+    if (++taken === count) break
+  }
+  const seconds = (performance.now() - started) / 1000
+  await connection.close()
+  return count / seconds
+}
+
+async function drainAggregator(bus: Bus, db: Database, durable: string, count: number): Promise<number> {
+  let stored = 0
+  const done = Promise.withResolvers<void>()
+  const started = performance.now()
+  const consumption = await bus.consumeBatches(
+    { events: [events.metricsSampled], durable, maxBatch: batchSize },
+    async (messages) => {
+      await db.transaction((tx) =>
+        saveSamples(
+          tx,
+          messages.map((message) => message.data as MetricSample),
+        ),
+      )
+      stored += messages.length
+      if (stored >= count) done.resolve()
+    },
+  )
+  await done.promise
+  const seconds = (performance.now() - started) / 1000
+  await consumption.stop()
+  return count / seconds
+}
+
+/** A wiki with so many recorded runs, the figures of which wander. */
+async function fillRuns(db: Database, runs: number): Promise<number> {
+  const { rows } = await db.pool.query("insert into wikis (name) values ('bench') returning id")
+  const wikiId = rows[0].id as number
+  await db.pool.query(
+    `insert into jobs (id, wiki_id, status, options, created_at, started_at, ended_at)
+     select 'job_' || i, $1, 'completed', '{}', now() - i * interval '1 hour', now() - i * interval '1 hour', now() - i * interval '1 hour'
+     from generate_series(1, $2) i`,
+    [wikiId, runs],
+  )
+  const figures = metricList.map(({ name }, at) => `'${name}', ${at + 1} + sin(i * ${at + 1}) + i * 0.001`).join(', ')
+  const record = JSON.stringify({ performance: {}, quality: {}, coverage: {}, errors: {}, padding: 'x'.repeat(6_000) })
+  await db.pool.query(
+    `insert into clustering_metrics (wiki_id, job_id, created_at, figures, metrics_json)
+     select $1, 'job_' || i, now() - i * interval '1 hour', jsonb_build_object(${figures}), $3::jsonb from generate_series(1, $2) i`,
+    [wikiId, runs, record],
+  )
+  await db.pool.query('insert into wiki_run_totals (wiki_id, runs) values ($1, $2)', [wikiId, runs])
+  await db.pool.query('update wikis set current_job_id = $2 where id = $1', [wikiId, 'job_1'])
+  await db.pool.query('analyze')
+  return wikiId
+}
+
+const apiKey = 'bench-key-of-enough-length'
+
+/** Runs `work` against a gateway of its own. */
+async function withGateway(
+  servers: { databaseUrl: string; natsUrl: string },
+  env: Record<string, string>,
+  work: (base: string) => Promise<void>,
+): Promise<void> {
+  const port = await freePort()
+  const main = fileURLToPath(new URL('../../services/gateway/src/main.ts', import.meta.url))
+  const gateway = spawn(process.execPath, [...process.execArgv, main], {
+    env: {
+      PATH: process.env.PATH,
+      DATABASE_URL: servers.databaseUrl,
+      NATS_URL: servers.natsUrl,
+      PORT: String(port),
+      TAGLOOM_API_KEY: apiKey,
+      RATE_LIMIT_PER_MINUTE: '0',
+      LOG_LEVEL: 'WARNING',
+      ...env,
+    },
+    stdio: ['ignore', 'ignore', 'inherit'],
+  })
+  const base = `http://127.0.0.1:${port}`
+  try {
+    await untilReady(`${base}/readyz`, gateway)
+    await work(base)
+  } finally {
+    gateway.kill('SIGTERM')
+    await once(gateway, 'exit')
+  }
+}
+
+async function benchTrends(url: string, asked: string, runs: number): Promise<void> {
+  const times: number[] = []
+  for (let i = 0; i < 220; i++) {
+    const started = performance.now()
+    await request(url)
+    if (i >= 20) times.push(performance.now() - started)
+  }
+  times.sort((a, b) => a - b)
+  const at = (share: number) => Number((times[Math.floor(share * (times.length - 1))] as number).toFixed(2))
+  say({ bench: 'aggregator', part: 'trends', runs, asked, p50_ms: at(0.5), p95_ms: at(0.95), p99_ms: at(0.99) })
+}
+
+async function benchEndpoint(base: string, path: string, seconds: number): Promise<void> {
+  const body = await request(base + path)
+  const file = fileURLToPath(new URL('./bare-route.ts', import.meta.url))
+  const bare = fork(file, { stdio: ['ignore', 'ignore', 'inherit', 'ipc'] })
+  bare.send(body)
+  const [bareUrl] = (await once(bare, 'message')) as [string]
+  const of = { bare: [] as Loaded[], gateway: [] as Loaded[] }
+  await load(bareUrl, 1)
+  await load(base + path, 1)
+  for (let round = 0; round < 3; round++) {
+    of.bare.push(await loaded(bareUrl, seconds, () => cpuOfBare(bare)))
+    of.gateway.push(await loaded(base + path, seconds, () => cpuOfGateway(base)))
+  }
+  bare.kill()
+  const median = (values: number[]) => Math.round(values.sort((a, b) => a - b)[1] as number)
+  const rps = (rows: Loaded[]) => median(rows.map((row) => row.rps))
+  const cpu = (rows: Loaded[]) => median(rows.map((row) => row.cpuUs))
+  say({
+    bench: 'aggregator',
+    part: 'endpoint',
+    body_bytes: body.length,
+    bare_rps: rps(of.bare),
+    gateway_rps: rps(of.gateway),
+    ratio: rps(of.gateway) / rps(of.bare),
+    // Processor time of one answer, which other work on the machine disturbs less
+    bare_cpu_us: cpu(of.bare),
+    gateway_cpu_us: cpu(of.gateway),
+    cpu_ratio: cpu(of.bare) / cpu(of.gateway),
+  })
+}
+
+interface Loaded {
+  readonly rps: number
+  readonly cpuUs: number
+}
+
+async function loaded(url: string, seconds: number, cpuUs: () => Promise<number>): Promise<Loaded> {
+  const before = await cpuUs()
+  const answered = await load(url, seconds)
+  return { rps: answered / seconds, cpuUs: ((await cpuUs()) - before) / answered }
+}
+
+async function cpuOfBare(bare: ChildProcess): Promise<number> {
+  bare.send('cpu')
+  const [us] = (await once(bare, 'message')) as [number]
+  return us
+}
+
+async function cpuOfGateway(base: string): Promise<number> {
+  const text = await request(`${base}/metrics`)
+  return Number(/^process_cpu_seconds_total\S* (\S+)/m.exec(text)?.[1]) * 1e6
+}
+
+const connections = 16
+const agent = new Agent({ keepAlive: true, maxSockets: connections })
+
+/** Over some kept connections. @returns answers */
+async function load(url: string, seconds: number): Promise<number> {
+  const end = performance.now() + seconds * 1000
+  let answered = 0
+  const one = async () => {
+    while (performance.now() < end) {
+      // A gateway that is told to be overloaded says so; that is no answer.
+      const answer = await request(url).catch((error: Error) => error)
+      if (typeof answer === 'string') answered++
+      else await new Promise((resolve) => setTimeout(resolve, 20))
+    }
+  }
+  await Promise.all(Array.from({ length: connections }, one))
+  return answered
+}
+
+function request(url: string): Promise<string> {
+  return new Promise((resolve, reject) => {
+    get(url, { agent, headers: { 'x-api-key': apiKey } }, (response) => {
+      let text = ''
+      response.setEncoding('utf8')
+      response.on('data', (part: string) => {
+        text += part
+      })
+      response.on('end', () => {
+        if (response.statusCode === 200) resolve(text)
+        else reject(new Error(`expected 200 from ${url}, got ${response.statusCode}: ${text}`))
+      })
+    }).on('error', reject)
+  })
+}
+
+async function untilReady(url: string, child: ChildProcess): Promise<void> {
+  const end = Date.now() + 30_000
+  for (;;) {
+    if (child.exitCode !== null) throw new Error(`the gateway ended with ${child.exitCode}`)
+    try {
+      await request(url)
+      return
+    } catch (error) {
+      if (Date.now() > end) throw error
+      await new Promise((resolve) => setTimeout(resolve, 100))
+    }
+  }
+}
