@@ -130,7 +130,7 @@ export type Comparison = Static<typeof Comparison>
 /** Slope and significance look at every pair of runs: 200 runs of all metrics take about 20 ms of a processor, 500 more than 100. */
 export const maxTrendWindow = 200
 /** Which runs a trend looks at: the last so many, or those of the last so many days. */
-export const windowQuery = {
+const windowQuery = {
   window: Type.Optional(Type.Integer({ minimum: 1, maximum: maxTrendWindow, description: 'The last so many runs' })),
   days: Type.Optional(
     Type.Integer({
