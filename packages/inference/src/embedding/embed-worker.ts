@@ -1,13 +1,13 @@
 /**
  * Thread of one embedding session: tokenises, cuts pages into windows, runs the model, and sends vectors back.
- * Started by embedder.ts only; its first message tells that the model is open, or why not.
+ * Started by worker-pool.ts only; its first message tells that the model is open, or why not.
  */
 import { parentPort, workerData } from 'node:worker_threads'
 import { ModelRefused } from '../models/model-refused.ts'
-import type { EmbedReply, EmbedTask, WorkerSetup } from './embedder.ts'
 import { pageWindows } from './page-windows.ts'
 import { normalizeInPlace } from './pooling.ts'
 import { type EncodeCounts, TextEncoder } from './text-encoder.ts'
+import type { EmbedReply, EmbedTask, WorkerSetup } from './worker-pool.ts'
 
 const { spec, device, threads, recipe } = workerData as WorkerSetup
 const port = parentPort!

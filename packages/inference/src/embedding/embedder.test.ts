@@ -5,7 +5,7 @@ const MODEL = new URL('../../../../models/all-MiniLM-L6-v2', import.meta.url).pa
 const topics = ['the history of printing', 'gas costs of storage opcodes', 'sourdough bread', 'sailing knots']
 const page = (k: number) => ({
   title: `${topics[k % 4]} ${k}`,
-  text: `## Part ${k}\n${`Some words about ${topics[k % 4]}, number ${k}. `.repeat(1 + ((k * 7) % 60))}`,
+  text: `## Part ${k}\n${`Some words about ${topics[k % 4]}, number ${k}. `.repeat(1 + ((k * 7) % 35))}`,
 })
 const pages = Array.from({ length: 48 }, (_, k) => page(k))
 

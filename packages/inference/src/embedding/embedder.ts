@@ -1,11 +1,10 @@
 import { availableParallelism } from 'node:os'
-import { Worker } from 'node:worker_threads'
-import { ModelRefused } from '../models/model-refused.ts'
 import { type ObtainOptions, obtainModel } from '../models/obtain-model.ts'
 import { EMBEDDING_MODEL, type ModelSpec, readModelSpec } from './model-spec.ts'
 import type { Page, PageRecipe } from './page-windows.ts'
 import type { Device } from './session.ts'
 import type { EncodeCounts } from './text-encoder.ts'
+import { type Embedded, type EmbedTask, WorkerPool } from './worker-pool.ts'
 
 /**
  * Embedding on threads of its own.
@@ -71,31 +70,6 @@ const DEFAULT_RECIPE: PageRecipe = {
   bodyWeight: 2,
 }
 
-export interface WorkerSetup {
-  readonly spec: ModelSpec
-  readonly device: Device | 'auto'
-  readonly threads: number
-  readonly recipe: PageRecipe
-}
-
-export interface EmbedTask {
-  readonly id: number
-  readonly prefix: string
-  readonly texts: readonly string[]
-  readonly pages?: readonly Page[]
-}
-
-/** What a worker made of a task: vectors [rows × dims], tokens of each row, counts of the whole. */
-interface Embedded {
-  readonly vectors: Float32Array
-  readonly tokens: Uint32Array
-  readonly counts: EncodeCounts
-}
-
-export type EmbedReply = { readonly id: number } & (Embedded | { readonly error: string })
-
-type Opened = { opened: true; device: Device; fallback?: string } | { opened: false; refused: boolean; error: string }
-
 /** Copies of the model in memory may take this much together. */
 const SESSION_BYTES = 1 << 30
 /** Texts and characters that go to a worker at once: some tenths of a second of work. */
@@ -106,12 +80,17 @@ export async function openEmbedder(options: EmbedderOptions): Promise<Embedder> 
   const recipe = options.recipe ?? DEFAULT_RECIPE
   const { folder, name } = await obtainModel(options.model, EMBEDDING_MODEL, options)
   const spec = await readModelSpec(folder, { ...options, name, recipe: JSON.stringify(recipe) })
-  const wished = options.device ?? 'cpu'
   const threads = options.threads ?? availableParallelism()
-  const sessions = wished === 'cpu' ? sessionCount(threads, spec.onnxBytes) : 1
-  const setup: WorkerSetup = { spec, device: wished, threads: Math.max(1, Math.floor(threads / sessions)), recipe }
-  const pool = await WorkerPool.open(setup, sessions, options.onDeath)
-  return new PooledEmbedder(spec, recipe, pool)
+  const sessions = sessionCount(threads, spec.onnxBytes)
+  const open = (device: Device | 'auto', size: number) =>
+    WorkerPool.open({ spec, device, threads: Math.max(1, Math.floor(threads / size)), recipe }, size, options.onDeath)
+  const wished = options.device ?? 'cpu'
+  if (wished === 'cpu') return new PooledEmbedder(spec, recipe, await open('cpu', sessions), [])
+  const pool = await open(wished, 1)
+  if (pool.fallback === undefined) return new PooledEmbedder(spec, recipe, pool, [])
+  await pool.close()
+  const warnings = [`CUDA is not used, the CPU is: ${pool.fallback}`]
+  return new PooledEmbedder(spec, recipe, await open('cpu', sessions), warnings)
 }
 
 function sessionCount(threads: number, modelBytes: number): number {
@@ -129,7 +108,7 @@ class PooledEmbedder implements Embedder {
   #pool: WorkerPool
   #totals = { pages: 0, texts: 0, tokens: 0, paddedTokens: 0 }
 
-  constructor(spec: ModelSpec, recipe: PageRecipe, pool: WorkerPool) {
+  constructor(spec: ModelSpec, recipe: PageRecipe, pool: WorkerPool, warnings: readonly string[]) {
     this.#spec = spec
     this.#recipe = recipe
     this.#pool = pool
@@ -137,7 +116,7 @@ class PooledEmbedder implements Embedder {
     this.dims = spec.dims
     this.maxTokens = spec.maxTokens
     this.device = pool.device
-    this.warnings = pool.fallback === undefined ? [] : [`CUDA is not used, the CPU is: ${pool.fallback}`]
+    this.warnings = warnings
   }
 
   async embed(texts: readonly string[], as: 'document' | 'query' = 'document'): Promise<Float32Array> {
@@ -229,122 +208,4 @@ function groupBySize(sizes: readonly number[], workers: number): number[][] {
   }
   if (group.length > 0) groups.push(group)
   return groups
-}
-
-interface Waiting {
-  readonly make: () => Omit<EmbedTask, 'id'>
-  readonly resolve: (reply: Embedded) => void
-  readonly reject: (error: Error) => void
-}
-
-/** Workers with one task in hand each; the rest waits here. A worker that dies fails what waits and all that comes. */
-class WorkerPool {
-  readonly device: Device
-  readonly fallback: string | undefined
-  readonly size: number
-  #workers: Worker[]
-  #onDeath: ((error: Error) => void) | undefined
-  #idle: Worker[]
-  #queue: Waiting[] = []
-  #inHand = new Map<Worker, Waiting>()
-  #failure: Error | undefined
-  #nextId = 0
-
-  private constructor(workers: Worker[], first: Opened & { opened: true }, onDeath?: (error: Error) => void) {
-    this.#workers = workers
-    this.#onDeath = onDeath
-    this.#idle = [...workers]
-    this.size = workers.length
-    this.device = first.device
-    this.fallback = first.fallback
-    for (const worker of workers) {
-      worker.on('message', (reply: EmbedReply) => this.#settle(worker, reply))
-      worker.on('error', (cause: Error) => this.#die(new Error(`embedding worker died: ${cause.message}`, { cause })))
-      worker.on('exit', (code) => this.#die(new Error(`embedding worker exited with code ${code}`)))
-    }
-  }
-
-  static async open(setup: WorkerSetup, size: number, onDeath?: (error: Error) => void): Promise<WorkerPool> {
-    const workers: Worker[] = []
-    for (let k = 0; k < size; k++) {
-      workers.push(new Worker(new URL('./embed-worker.ts', import.meta.url), { workerData: setup, name: `embed-${k}` }))
-    }
-    const opened = await Promise.all(workers.map(firstMessage))
-    const failed = opened.find((o) => !o.opened)
-    if (failed?.opened === false) {
-      await Promise.all(workers.map((worker) => worker.terminate()))
-      throw failed.refused ? new ModelRefused(failed.error) : new Error(failed.error)
-    }
-    return new WorkerPool(workers, opened[0] as Opened & { opened: true }, onDeath)
-  }
-
-  async run(make: Waiting['make'], signal?: AbortSignal): Promise<Embedded> {
-    signal?.throwIfAborted()
-    if (this.#failure !== undefined) throw this.#failure
-    let abort = () => {}
-    try {
-      return await new Promise((resolve, reject) => {
-        const waiting = { make, resolve, reject }
-        abort = () => {
-          this.#queue = this.#queue.filter((other) => other !== waiting)
-          reject(signal?.reason)
-        }
-        signal?.addEventListener('abort', abort, { once: true })
-        this.#queue.push(waiting)
-        this.#next()
-      })
-    } finally {
-      signal?.removeEventListener('abort', abort)
-    }
-  }
-
-  async close(): Promise<void> {
-    this.#fail(new Error('embedder is closed'))
-    const exits = this.#workers.map((w) =>
-      w.threadId === -1 ? undefined : new Promise((done) => w.once('exit', done)),
-    )
-    for (const worker of this.#workers) worker.postMessage('close')
-    await Promise.all(exits)
-  }
-
-  #next(): void {
-    while (this.#idle.length > 0 && this.#queue.length > 0) {
-      const worker = this.#idle.pop()!
-      const waiting = this.#queue.shift()!
-      this.#inHand.set(worker, waiting)
-      worker.postMessage({ ...waiting.make(), id: this.#nextId++ } satisfies EmbedTask)
-    }
-  }
-
-  #settle(worker: Worker, reply: EmbedReply): void {
-    const waiting = this.#inHand.get(worker)
-    if (waiting === undefined) return
-    this.#inHand.delete(worker)
-    this.#idle.push(worker)
-    if ('error' in reply) waiting.reject(new Error(`embedding failed: ${reply.error}`))
-    else waiting.resolve(reply)
-    this.#next()
-  }
-
-  #die(error: Error): void {
-    if (this.#failure !== undefined) return
-    this.#fail(error)
-    this.#onDeath?.(error)
-  }
-
-  #fail(error: Error): void {
-    if (this.#failure !== undefined) return
-    this.#failure = error
-    const waiting = [...this.#inHand.values(), ...this.#queue]
-    this.#inHand.clear()
-    this.#queue = []
-    for (const { reject } of waiting) reject(this.#failure)
-  }
-}
-
-function firstMessage(worker: Worker): Promise<Opened> {
-  return new Promise((resolve) => {
-    worker.once('message', resolve)
-    worker.once('error', (error) => resolve({ opened: false, refused: false, error: error.message }))
-  })
 }
