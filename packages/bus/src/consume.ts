@@ -34,7 +34,8 @@ export interface Consumption {
   readonly inHand: number
 }
 
-const defaults = { ackWaitMs: 30_000, maxDeliver: 8, backoffMs: [200, 1_000, 5_000, 15_000] }
+/** A heartbeat goes out every 5 s, so that what a killed process had in hand is with another one after 15 s. */
+const defaults = { ackWaitMs: 15_000, maxDeliver: 8, backoffMs: [200, 1_000, 5_000, 15_000] }
 const pullExpiresMs = 5_000
 /** A pull that ends empty sooner than this was refused: without a pause the loop would spin */
 const tooSoonMs = 50

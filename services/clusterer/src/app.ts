@@ -12,7 +12,7 @@ export async function buildApp(deps: ServiceDeps<Config>): Promise<FastifyInstan
   const { INFERENCE_DEVICE: device, INFERENCE_THREADS: threads } = deps.config
   consumeEvents(app, deps, [
     // One at a time: a clustering takes every core and the memory of its vectors.
-    on(events.pagesEmbedded, { failsJob: true, concurrency: 1, ackWaitMs: 60_000 }, (message, d) =>
+    on(events.pagesEmbedded, { failsJob: true, concurrency: 1 }, (message, d) =>
       handlePagesEmbedded(message, { ...d, metrics, products: { device, threads } }),
     ),
   ])

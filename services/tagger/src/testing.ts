@@ -1,4 +1,4 @@
-import { type CloudEvent, events, type JobOptions, toMessage } from '@tagloom/contracts'
+import { type CloudEvent, events, everySubject, type JobOptions, toMessage } from '@tagloom/contracts'
 import {
   type ClusterToStore,
   createJob,
@@ -51,7 +51,7 @@ export async function openTagger(variables: Record<string, string> = {}): Promis
   const deps = await openTestDeps('tagger', environment, { INFERENCE_THREADS: '1', ...variables })
   const seen: CloudEvent[] = []
   const stopping = new AbortController()
-  const following = deps.bus.follow({ subjects: ['tagloom.v1.>'], signal: stopping.signal })
+  const following = deps.bus.follow({ subjects: [everySubject], signal: stopping.signal })
   void (async () => {
     for await (const { envelope } of following) seen.push(envelope)
   })()
