@@ -101,11 +101,12 @@ export const RunRecord = Type.Object({
   histograms: Type.Object({ cluster_sizes: Histogram, tags_per_page: Histogram }),
   provenance: Type.Object({
     options: JobOptions,
+    model: Type.Union([Type.String(), Type.Null()], { description: 'Embedding model' }),
     details: Type.Record(Type.String(), Type.Unknown(), {
-      description: 'What the stages said of themselves: model, algorithm, labeller, versions',
+      description: 'What the stages said of themselves',
     }),
     config_hash: Type.String({
-      description: 'SHA-256 of options and details: equal where two runs compare like with like',
+      description: 'SHA-256 of options (dry_run left out) and model: equal where two runs compare like with like',
     }),
   }),
 })

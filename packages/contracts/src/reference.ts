@@ -57,8 +57,8 @@ Beside the groups a record holds:
   \`work_seconds\` (sum of the batches), percentiles of the batches, all its counters and gauges, and the first 200 batches;
 - \`distributions\`: count, mean, min, p50, p90, p95, p99 and max of labeller latency, cluster sizes, cluster confidence and tags of a page;
 - \`histograms\`: cluster sizes and tags of a page, \`counts[i]\` holding what is at most \`bounds[i]\`, the last count what is above;
-- \`provenance\`: the options of the job, what the stages said of themselves (model, algorithm, labeller, versions), and a hash of
-  both: two runs with the same \`config_hash\` compare like with like;
+- \`provenance\`: the options of the job, its embedding model, what the stages said of themselves, and a hash of options and model: two
+  runs with the same \`config_hash\` compare like with like;
 - \`samples\`: how many came, and how many the job said there are.
 `
 }

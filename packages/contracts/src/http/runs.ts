@@ -87,7 +87,7 @@ export const Comparison = Type.Object(
   {
     a: Type.Object({ job_id: jobId, created_at: time }),
     b: Type.Object({ job_id: jobId, created_at: time }),
-    like_with_like: Type.Boolean({ description: 'Both ran with the same options, model and versions' }),
+    like_with_like: Type.Boolean({ description: 'Both ran with the same options and model' }),
     metrics: Type.Array(
       Type.Object({
         metric: metricName,

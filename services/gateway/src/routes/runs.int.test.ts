@@ -68,7 +68,7 @@ function recordOf(jobId: string, figures: Record<string, number | null>, options
       tags_per_page: distribution,
     },
     histograms: { cluster_sizes: { bounds: [], counts: [] }, tags_per_page: { bounds: [], counts: [] } },
-    provenance: { options, details: { model: 'minilm' }, config_hash: JSON.stringify(options) },
+    provenance: { options, model: 'minilm', details: {}, config_hash: JSON.stringify(options) },
   } as unknown as RunRecord
 }
 

@@ -44,7 +44,11 @@ export function compareRuns(a: RunRecord, b: RunRecord, tags: readonly ComparedT
 }
 
 function compareSettings(a: RunRecord, b: RunRecord): Comparison['settings'] {
-  const of = ({ provenance }: RunRecord): Record<string, unknown> => ({ ...provenance.details, ...provenance.options })
+  const of = ({ provenance }: RunRecord): Record<string, unknown> => ({
+    model: provenance.model,
+    ...provenance.details,
+    ...provenance.options,
+  })
   const [before, after] = [of(a), of(b)]
   return [...new Set([...Object.keys(before), ...Object.keys(after)])].sort().map((name) => ({
     name,

@@ -30,6 +30,7 @@ const job: JobOfRecord = {
   jobId: 'cluster_wiki_1_abc',
   status: 'completed',
   options: { labeller: 'llm', llm_budget_tokens: 1000 },
+  model: 'minilm',
   createdAt: new Date(start - 5000),
   startedAt: new Date(start),
   endedAt: new Date(start + 20_000),
@@ -190,10 +191,11 @@ describe('the record of a job', () => {
     expect(JSON.stringify(foldRecord(job, [...fractions].reverse(), now))).toBe(expected)
   })
 
-  it('has equal config hashes exactly when options and details are equal', () => {
-    const hash = (options: JobOfRecord['options']) =>
-      foldRecord({ ...job, options }, samples, now).provenance.config_hash
-    expect(hash({ llm_budget_tokens: 1000, labeller: 'llm' })).toBe(record.provenance.config_hash)
-    expect(hash({ llm_budget_tokens: 1001, labeller: 'llm' })).not.toBe(record.provenance.config_hash)
+  it('has equal config hashes exactly when what was asked and the model are equal', () => {
+    const hash = (more: Partial<JobOfRecord>) => foldRecord({ ...job, ...more }, samples, now).provenance.config_hash
+    const { config_hash } = record.provenance
+    expect(hash({ options: { llm_budget_tokens: 1000, labeller: 'llm', dry_run: true } })).toBe(config_hash)
+    expect(hash({ options: { llm_budget_tokens: 1001, labeller: 'llm' } })).not.toBe(config_hash)
+    expect(hash({ model: 'other' })).not.toBe(config_hash)
   })
 })

@@ -16,6 +16,8 @@ export interface JobOfRecord {
   readonly jobId: string
   readonly status: string
   readonly options: JobOptions
+  /** Embedding model; null until the embed stage is planned */
+  readonly model: string | null
   readonly createdAt: Date
   readonly startedAt: Date | null
   readonly endedAt: Date | null
@@ -85,7 +87,7 @@ export function foldRecord(job: JobOfRecord, samples: readonly MetricSample[], n
       ),
       tags_per_page: histogramOf(pagesByTags, tagsPerPageBounds),
     },
-    provenance: provenanceOf(job.options, unique),
+    provenance: provenanceOf(job, unique),
   }
 }
 
@@ -204,11 +206,13 @@ function costOf(label: StageBreakdown, options: JobOptions): RunRecord['cost'] {
   }
 }
 
-function provenanceOf(options: JobOptions, samples: readonly MetricSample[]): RunRecord['provenance'] {
+function provenanceOf({ options, model }: JobOfRecord, samples: readonly MetricSample[]): RunRecord['provenance'] {
   const details: Record<string, unknown> = {}
   for (const sample of samples) Object.assign(details, sample.details)
-  const hash = createHash('sha256').update(canonical({ options, details })).digest('hex')
-  return { options, details, config_hash: hash }
+  // Whether the run was dry changes nothing in it; details are what came about, not what was asked.
+  const { dry_run: _, ...asked } = options
+  const hash = createHash('sha256').update(canonical({ asked, model })).digest('hex')
+  return { options, model, details, config_hash: hash }
 }
 
 /** JSON with sorted keys. */

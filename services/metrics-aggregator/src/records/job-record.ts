@@ -15,6 +15,7 @@ export function recordOf(
       jobId: job.id,
       status: job.status,
       options: job.options,
+      model: job.model,
       createdAt: job.createdAt,
       startedAt: job.startedAt,
       endedAt: job.endedAt,

@@ -149,9 +149,10 @@ describe('records', () => {
     const left = await Promise.all(jobs.map((id) => readRecord(db, id)))
     expect(left.map((record) => record !== undefined)).toEqual([true, false, true, true])
     expect((await readRunTotals(db, wikiId)).runs).toBe(3)
-    await db.pool.query("update clustering_metrics set created_at = created_at - interval '400 days' where wiki_id = $1", [
-      wikiId,
-    ])
+    await db.pool.query(
+      "update clustering_metrics set created_at = created_at - interval '400 days' where wiki_id = $1",
+      [wikiId],
+    )
     await expireRunData(db, { days: 365, runsPerWiki: 0 })
     expect((await readRunTotals(db, wikiId)).totals.cluster_count).toEqual({ n: 2, sum: 10 })
   })
