@@ -5,7 +5,6 @@ export {
   type ClusterOptions,
   clusterPages,
 } from './clustering/cluster-pages.ts'
-export { cosineSilhouette } from './clustering/cosine-silhouette.ts'
 export { type Evaluation, evaluateClustering } from './clustering/evaluate.ts'
 export { type Lineage, type LineageMatch, matchLineages, type RunLayer } from './clustering/lineage.ts'
 export type { ClusterLayer } from './clustering/settle-layer.ts'
@@ -35,7 +34,7 @@ export {
   type VocabularyTag,
 } from './tagging/resolve-tags.ts'
 export { type PageFields, pageFields } from './text/page-fields.ts'
-export { type PagePhrase, pagePhrases } from './text/phrases.ts'
+export { type PagePhrase, pagePhrases, wordTest } from './text/phrases.ts'
 export { detectLanguage, type Language } from './text/stop-words.ts'
 export { wordRuns } from './text/words.ts'
 export { type Trend, trendOf } from './trend/trend.ts'

@@ -38,6 +38,12 @@ export function pagePhrases(fields: PageFields, fallback?: Language): PagePhrase
   return { language, phrases: reader.weighted() }
 }
 
+/** Whether a single word may name a topic: no stop word of the language (or English), no number, date or single letter. */
+export function wordTest(language: Language | undefined): (lowerCased: string) => boolean {
+  const roleOf = wordRoles(language)
+  return (word) => !isData(word) && roleOf(word) === 'content'
+}
+
 /** A heading that is furniture as a whole gives no words. */
 const topical = (heading: string): Iterable<Run> => (furniture.has(tagForm(heading)) ? [] : wordRuns(heading))
 
