@@ -8,7 +8,7 @@ export interface ChatMessage {
   readonly content: string
 }
 
-export interface ChatRequest {
+interface ChatRequest {
   readonly messages: readonly ChatMessage[]
   /** JSON schema of the answer, sent as response_format; left out for servers that refuse it */
   readonly schema: object | undefined
@@ -72,7 +72,7 @@ export class LlmCallFailed extends Error {
 const MOST_BYTES = 1 << 20
 
 /** @param signal the work is no longer wanted: throws its reason @throws LlmCallFailed */
-export async function chat(server: ChatServer, request: ChatRequest, signal: AbortSignal): Promise<ChatAnswer> {
+async function chat(server: ChatServer, request: ChatRequest, signal: AbortSignal): Promise<ChatAnswer> {
   const timeout = AbortSignal.timeout(server.timeoutMs)
   try {
     const response = await fetch(`${server.endpoint.replace(/\/+$/, '')}/chat/completions`, {
