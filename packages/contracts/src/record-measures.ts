@@ -26,6 +26,33 @@ export const measures = {
   max_cluster_size: { kind: 'gauge', stage: 'cluster', description: 'Pages of the largest cluster' },
   layers: { kind: 'gauge', stage: 'cluster', description: 'Layers of the hierarchy that are stored' },
   clusters_matched: { kind: 'gauge', stage: 'cluster', description: "Clusters matched with one of the previous run's" },
+  outliers_before_attaching: {
+    kind: 'gauge',
+    stage: 'cluster',
+    description: 'Pages in none before the second pass attached the near ones',
+  },
+  clusters_continued: { kind: 'gauge', stage: 'cluster', description: 'Clusters that are a topic of the run before' },
+  clusters_born: { kind: 'gauge', stage: 'cluster', description: 'Clusters without a lineage' },
+  clusters_split: { kind: 'gauge', stage: 'cluster', description: 'Clusters that left a topic that goes on' },
+  clusters_merged: { kind: 'gauge', stage: 'cluster', description: 'Topics that took in most of another' },
+  clusters_died: { kind: 'gauge', stage: 'cluster', description: 'Topics of the run before that end' },
+  churn_percentage: {
+    kind: 'gauge',
+    stage: 'cluster',
+    description: 'Share of the pages of both runs that changed their topic; left out without a run before',
+  },
+  silhouette_standard_error: {
+    kind: 'gauge',
+    stage: 'cluster',
+    description: 'Of silhouette_score; 0 where it is over all pages',
+  },
+  gold_ami: {
+    kind: 'gauge',
+    stage: 'cluster',
+    description: 'Adjusted mutual information with the known classes of the pages, where there are any',
+  },
+  gold_ari: { kind: 'gauge', stage: 'cluster', description: 'Adjusted Rand index with the known classes' },
+  gold_purity: { kind: 'gauge', stage: 'cluster', description: 'Share of pages of their cluster’s commonest class' },
   silhouette_score: {
     kind: 'gauge',
     stage: 'cluster',

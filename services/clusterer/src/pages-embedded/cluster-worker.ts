@@ -1,5 +1,12 @@
 import { nearestRows, openProducts, type ProductOptions } from '@tagloom/inference'
-import { type ClusterLayer, type ClusterOptions, clusterPages, cosineSilhouette } from '@tagloom/kernels'
+import {
+  type ClusterLayer,
+  type ClusterOptions,
+  clusterPages,
+  type Evaluation,
+  evaluateClustering,
+  VectorError,
+} from '@tagloom/kernels'
 import { answerParent } from '@tagloom/service-kit'
 
 export interface ClusterInput {
@@ -9,36 +16,52 @@ export interface ClusterInput {
   readonly options: ClusterOptions
   readonly products: ProductOptions
   readonly seed: number
+  /** Known class of each page, null where it is not known */
+  readonly goldLabels: readonly (string | null)[]
 }
 
-export interface ClusterOutput {
+export interface Clustered {
   readonly layers: readonly ClusterLayer[]
   readonly chosen: number
   readonly criterion: string
   readonly minClusterSize: number
-  /** Of the chosen layer, on the embeddings; undefined with fewer than two clusters */
-  readonly silhouetteCosine: number | undefined
+  readonly evaluation: Evaluation
+  /** From vectors to layers, without the evaluation */
+  readonly seconds: number
 }
 
-/** From vectors to layers, in a thread of its own; reports the share done. */
-answerParent<ClusterInput, ClusterOutput, number>(async ({ vectors, dims, options, products: how, seed }, report) => {
-  const products = await openProducts(how)
+/** A page whose vector cannot be used: errors lose their fields between threads, so it is a result. */
+export interface Fault {
+  readonly fault: string
+  readonly row: number | undefined
+}
+
+/** From vectors to layers, in a thread of its own, which takes its memory with it; reports the share done. */
+answerParent<ClusterInput, Clustered | Fault, number>(async (input, report) => {
+  const products = await openProducts(input.products)
   try {
-    const found = await clusterPages(vectors, dims, options, {
-      nearest: (rows, width, k) => nearestRows(products, rows, width, k, { seed }),
-      progress: report,
-    })
-    const layer = found.layers[found.chosen]
-    return {
-      result: {
-        layers: found.layers,
-        chosen: found.chosen,
-        criterion: found.criterion,
-        minClusterSize: found.minClusterSize,
-        silhouetteCosine: layer && cosineSilhouette(found.vectors, dims, layer.labels, layer.clusters),
-      },
-    }
+    return { result: await cluster(input, products, report) }
+  } catch (error) {
+    if (!(error instanceof VectorError)) throw error
+    return { result: { fault: error.message, row: error.row } }
   } finally {
     await products.close()
   }
 })
+
+async function cluster(
+  { vectors, dims, options, seed, goldLabels }: ClusterInput,
+  products: Awaited<ReturnType<typeof openProducts>>,
+  report: (share: number) => void,
+): Promise<Clustered> {
+  const began = performance.now()
+  const found = await clusterPages(vectors, dims, options, {
+    nearest: (rows, width, k) => nearestRows(products, rows, width, k, { seed }),
+    progress: (share) => report(0.8 * share),
+  })
+  const seconds = (performance.now() - began) / 1000
+  const evaluation = await evaluateClustering(found, dims, products.multiply, goldLabels)
+  report(1)
+  const { layers, chosen, criterion, minClusterSize } = found
+  return { layers, chosen, criterion, minClusterSize, evaluation, seconds }
+}

@@ -1,20 +1,21 @@
-import type { Message } from '@tagloom/bus'
+import { type Message, Reject } from '@tagloom/bus'
 import { events, toMessage } from '@tagloom/contracts'
 import {
   finishStep,
+  type Job,
   type JobVectors,
   openStage,
+  readClusteringFigures,
   readJob,
   readJobVectors,
-  readMembers,
-  readStoredClusters,
   storeClustering,
 } from '@tagloom/database'
 import type { ProductOptions } from '@tagloom/inference'
 import { type HandlerDeps, handleOnce, JobMetrics, runInWorker } from '@tagloom/service-kit'
 import type { ClusteringMetrics } from '../metrics.ts'
-import type { ClusterInput, ClusterOutput } from './cluster-worker.ts'
-import { type Lineages, matchLineages, type PreviousMembership } from './match-lineages.ts'
+import type { Clustered, ClusterInput, Fault } from './cluster-worker.ts'
+import { type ClusteringFigures, figuresOf, measure } from './figures.ts'
+import { matchPreviousRun, readPreviousRun } from './match-previous-run.ts'
 import { clustersToStore, firstNumbers, membersToStore } from './rows-to-store.ts'
 
 export interface ClusterDeps extends HandlerDeps {
@@ -22,17 +23,17 @@ export interface ClusterDeps extends HandlerDeps {
   readonly products: ProductOptions
 }
 
+type Embedded = Message<typeof events.pagesEmbedded>
+
 /**
  * Clusters the pages of a job and stores all layers, with their lineages, in one transaction.
- * A second delivery finds the message handled and changes nothing; one that comes meanwhile computes in vain and writes nothing.
+ * A second delivery finds the message handled, or the clusters stored, and changes nothing; one that comes meanwhile computes in vain
+ * and writes nothing.
  */
-export async function handlePagesEmbedded(
-  message: Message<typeof events.pagesEmbedded>,
-  deps: ClusterDeps,
-): Promise<void> {
+export async function handlePagesEmbedded(message: Embedded, deps: ClusterDeps): Promise<void> {
   const { wiki_id, job_id } = message.data
   const job = await readJob(deps.db, job_id)
-  if (job?.status !== 'running') return
+  if (job?.status !== 'running' || (await readClusteringFigures(deps.db, job_id))) return
   await handleOnce(deps, message, async () => {
     await openStage(deps.db, job_id, 'cluster')
     const sample = new JobMetrics({
@@ -44,28 +45,20 @@ export async function handlePagesEmbedded(
     sample.startStage('cluster', 0)
     deps.log.event('stage_started', { stage: 'cluster', batches: 1 })
     const pages = await readJobVectors(deps.db, job_id, job.model ?? message.data.model)
-    const found = await cluster(message, deps, pages, job.options)
-    const before = job.previousJobId ? await readPrevious(deps, job.previousJobId) : []
-    const lineages = matchLineages(membershipsOf(found, pages.pageIds), before, job_id)
-    const figures = figuresOf(found, pages, message.data.pages)
-    measure(sample, found, figures, lineages)
+    const found = await cluster(message, deps, pages, job)
+    const before = job.previousJobId ? await readPreviousRun(deps.db, job.previousJobId, pages.dims) : undefined
+    const lineages = matchPreviousRun(found, pages.pageIds, pages.dims, job_id, before)
+    const figures = figuresOf(found, pages.pageIds.length, message.data.pages, lineages)
+    measure(sample, found, figures)
     return async (tx, owe) => {
       await storeClustering(tx, job_id, {
         clusters: clustersToStore(found.layers, found.chosen, pages.dims, lineages.lineages),
         members: membersToStore(found.layers, pages.pageIds),
-        figures: { ...figures, criterion: found.criterion, died: lineages.died },
+        figures,
       })
-      const progress = await finishStep(tx, job_id, 'cluster')
+      const { done, total } = await finishStep(tx, job_id, 'cluster')
       owe(...sample.toMessages(deps.context))
-      const shown = {
-        wiki_id,
-        job_id,
-        stage: 'cluster' as const,
-        done: progress.done,
-        total: progress.total,
-        unit: 'steps',
-      }
-      owe(toMessage(events.jobProgressed, shown, deps.context))
+      owe(toMessage(events.jobProgressed, { ...stageOf(message), done, total, unit: 'steps' }, deps.context))
       const { clusters, layers, outliers } = figures
       owe(toMessage(events.clustersFormed, { wiki_id, job_id, clusters, layers, outliers }, deps.context))
       report(deps, sample, found, figures)
@@ -73,119 +66,67 @@ export async function handlePagesEmbedded(
   })
 }
 
-async function cluster(
-  message: Message<typeof events.pagesEmbedded>,
-  deps: ClusterDeps,
-  pages: JobVectors,
-  options: { readonly min_cluster_size?: number; readonly target_clusters?: number; readonly seed?: number },
-): Promise<ClusterOutput> {
-  if (pages.pageIds.length === 0)
-    return { layers: [], chosen: 0, criterion: 'no pages', minClusterSize: 0, silhouetteCosine: undefined }
-  const { min_cluster_size: minClusterSize, target_clusters: targetClusters, seed = 0 } = options
+const stageOf = ({ data: { wiki_id, job_id } }: Embedded) => ({ wiki_id, job_id, stage: 'cluster' as const })
+
+async function cluster(message: Embedded, deps: ClusterDeps, pages: JobVectors, job: Job): Promise<Clustered> {
+  const { min_cluster_size: minClusterSize, target_clusters: targetClusters, seed = 0 } = job.options
   deps.log.event('clustering_started', {
     pages: pages.pageIds.length,
     dims: pages.dims,
     min_cluster_size: minClusterSize ?? 0,
   })
   const input: ClusterInput = {
-    vectors: pages.vectors.slice(),
-    dims: pages.dims,
+    vectors: pages.vectors,
+    dims: Math.max(1, pages.dims),
     options: {
       ...(minClusterSize === undefined ? {} : { minClusterSize }),
       ...(targetClusters === undefined ? {} : { targetClusters }),
     },
     products: deps.products,
     seed,
+    goldLabels: pages.goldLabels,
   }
-  const began = performance.now()
-  const url = new URL('./cluster-worker.ts', import.meta.url)
-  const found = await runInWorker<ClusterOutput, number>(url, {
+  const found = await runInWorker<Clustered | Fault, number>(new URL('./cluster-worker.ts', import.meta.url), {
     input,
     transfer: [input.vectors.buffer as ArrayBuffer],
     signal: message.signal,
+    onProgress: showProgress(message, deps),
   })
-  deps.metrics.clustered(pages.pageIds.length, (performance.now() - began) / 1000)
+  if ('fault' in found) {
+    const page = found.row === undefined ? '' : `the vector of page ${pages.pageIds[found.row]}: `
+    throw new Reject(`${page}${found.fault}`)
+  }
+  deps.metrics.clustered(pages.pageIds.length, found.seconds)
   return found
 }
 
-/** Members of the new clusters, in the order of their numbers. */
-function membershipsOf({ layers }: ClusterOutput, pageIds: Float64Array) {
-  const first = firstNumbers(layers)
-  return layers.flatMap((layer, at) => {
-    const members: number[][] = Array.from({ length: layer.clusters }, () => [])
-    for (let page = 0; page < pageIds.length; page++)
-      if (layer.labels[page]! >= 0) members[layer.labels[page]!]!.push(pageIds[page]!)
-    return members.map((pages, cluster) => ({ no: first[at]! + cluster, layer: at, pageIds: pages }))
-  })
-}
+const progressEveryMs = 1_000
 
-async function readPrevious({ db }: ClusterDeps, jobId: string): Promise<PreviousMembership[]> {
-  const members = new Map<number, number[]>()
-  for await (const some of readMembers(db, jobId)) {
-    for (const { clusterNo, pageId } of some) {
-      const of = members.get(clusterNo)
-      if (of) of.push(pageId)
-      else members.set(clusterNo, [pageId])
-    }
-  }
-  const clusters = await readStoredClusters(db, jobId)
-  return clusters.map(({ no, layer, lineageId }) => ({ no, layer, lineageId, pageIds: members.get(no) ?? [] }))
-}
-
-function figuresOf(found: ClusterOutput, pages: JobVectors, processed: number) {
-  const layer = found.layers[found.chosen]
-  const clustered = layer ? pages.pageIds.length - layer.outliersAfter : 0
-  return {
-    clusters: layer?.clusters ?? 0,
-    layers: found.layers.length,
-    clustered,
-    /** Pages without a vector are outside of everything too */
-    outliers: Math.max(0, processed - clustered),
-    outliers_before_attaching: layer ? layer.outliersBefore + processed - pages.pageIds.length : processed,
-    silhouette_cosine: found.silhouetteCosine ?? null,
+/** Progress within the stage, for who watches: it is not stored, and a lost one is made up by the next. */
+function showProgress(message: Embedded, { bus, context, log }: ClusterDeps): (share: number) => void {
+  let shownAt = performance.now()
+  return (share) => {
+    if (share >= 1 || performance.now() - shownAt < progressEveryMs) return
+    shownAt = performance.now()
+    const shown = { ...stageOf(message), done: Math.round(100 * share), total: 100, unit: 'percent' }
+    bus
+      .publish(toMessage(events.jobProgressed, shown, context))
+      .catch((error: Error) => log.pino.debug({ reason: error.message }, 'progress was not shown'))
   }
 }
 
-function measure(
-  sample: JobMetrics,
-  found: ClusterOutput,
-  figures: ReturnType<typeof figuresOf>,
-  lineages: Lineages,
-): void {
-  const sizes = found.layers[found.chosen]?.sizes ?? new Int32Array()
-  sample.setGauge('cluster_count', figures.clusters)
-  sample.setGauge('pages_clustered', figures.clustered)
-  sample.setGauge('outlier_count', figures.outliers)
-  sample.setGauge('min_cluster_size', sizes.length ? Math.min(...sizes) : 0)
-  sample.setGauge('max_cluster_size', sizes.length ? Math.max(...sizes) : 0)
-  sample.setGauge('layers', figures.layers)
-  sample.setGauge(
-    'clusters_matched',
-    lineages.lineages.filter((lineage) => lineage.event !== 'born' && lineage.event !== 'split').length,
-  )
-  if (figures.silhouette_cosine !== null) sample.setGauge('silhouette_cosine', figures.silhouette_cosine)
-  for (const size of sizes) sample.observe('cluster_sizes', size)
-  sample.endStage()
-}
-
-function report(
-  deps: ClusterDeps,
-  sample: JobMetrics,
-  found: ClusterOutput,
-  figures: ReturnType<typeof figuresOf>,
-): void {
+function report(deps: ClusterDeps, sample: JobMetrics, found: Clustered, figures: ClusteringFigures): void {
   const { duration_seconds } = sample.toJSON()
-  const layer = found.layers[found.chosen]
   const first = firstNumbers(found.layers)[found.chosen] ?? 0
-  for (const [cluster, pages] of [...(layer?.sizes ?? [])].entries()) {
+  for (const [cluster, pages] of (found.layers[found.chosen]?.sizes ?? new Int32Array()).entries()) {
     deps.log.event('cluster_created', { cluster_id: first + cluster, layer: found.chosen, pages })
   }
-  const { clusters, layers, outliers, silhouette_cosine } = figures
+  const { clusters, layers, outliers, silhouette_score, silhouette_cosine } = figures
   deps.log.event('clustering_completed', {
     clusters,
     layers,
     outliers,
-    silhouette_score: null,
+    silhouette_score,
     silhouette_cosine,
     duration_seconds,
   })

@@ -1,12 +1,5 @@
 import type { ClusterToStore, MemberToStore } from '@tagloom/database'
-import type { ClusterLayer } from '@tagloom/kernels'
-
-/** What became of a cluster's topic since the run before. */
-export interface Lineage {
-  readonly id: string
-  readonly event: ClusterToStore['lineageEvent']
-  readonly from: readonly string[]
-}
+import type { ClusterLayer, Lineage } from '@tagloom/kernels'
 
 /** First number of each layer's clusters: numbers run over the whole job, finest layer first. */
 export function firstNumbers(layers: readonly ClusterLayer[]): number[] {
