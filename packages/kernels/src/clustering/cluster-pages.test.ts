@@ -1,0 +1,114 @@
+import { expect, test } from 'vitest'
+import { type Clustering, clusterPages } from './cluster-pages.ts'
+import { evaluateClustering } from './evaluate.ts'
+import type { Neighbours } from './neighbour-graph.ts'
+import { bruteNearest, bruteProduct, noise, topics } from './testing.ts'
+
+const nearest = async (vectors: Float32Array, dims: number, k: number): Promise<Neighbours> =>
+  bruteNearest(vectors, dims, k)
+
+const run = (vectors: Float32Array, dims: number, options = {}): Promise<Clustering> =>
+  clusterPages(vectors, dims, options, { nearest })
+
+function expectNested({ layers }: Clustering): void {
+  for (const [i, layer] of layers.entries()) {
+    const above = layers[i + 1]
+    for (let page = 0; page < layer.labels.length; page++) {
+      const cluster = layer.labels[page]!
+      if (cluster < 0 || !above) continue
+      expect(above.labels[page]).toBe(layer.parents[cluster])
+    }
+  }
+}
+
+test('finds groups that are there, in nested layers', async () => {
+  const found = await run(topics(600, 8, 24, 0.6), 24)
+  const layer = found.layers[found.chosen]!
+  expect(layer.clusters).toBe(8)
+  expect(layer.outliersAfter).toBeLessThan(30)
+  for (let page = 8; page < 600; page++) {
+    if (layer.labels[page]! >= 0 && layer.labels[page % 8]! >= 0)
+      expect(layer.labels[page]).toBe(layer.labels[page % 8])
+  }
+  expectNested(found)
+})
+
+test('the same pages give the same layers', async () => {
+  const vectors = noise(500, 16)
+  const [a, b] = [await run(vectors, 16), await run(vectors, 16)]
+  expect(a.layers).toEqual(b.layers)
+  expectNested(a)
+})
+
+test.each([0, 1, 2, 3, 5, 10, 30])('clusters a wiki of %i pages', async (pages) => {
+  const found = await run(noise(pages, 8), 8)
+  expect(found.pages).toBe(pages)
+  expectNested(found)
+})
+
+test('pages that are all the same are one cluster', async () => {
+  const found = await run(new Float32Array(300 * 4).fill(0.5), 4)
+  expect(found.layers.map((layer) => [...layer.sizes])).toEqual([[300]])
+  const { silhouette } = await evaluateClustering(found, 4, bruteProduct)
+  expect(silhouette.score).toBeNull()
+})
+
+test('two far groups are two clusters', async () => {
+  const found = await run(topics(120, 2, 16, 0.3), 16)
+  expect(found.layers[found.chosen]!.clusters).toBe(2)
+})
+
+test('hundreds of copies of one page stay together and do not stand in for topics', async () => {
+  const vectors = topics(400, 5, 16, 0.5)
+  for (let page = 100; page < 300; page++) vectors.set(vectors.subarray(0, 16), page * 16)
+  const found = await run(vectors, 16)
+  const layer = found.layers[found.chosen]!
+  const labels = new Set(layer.labels.subarray(100, 300))
+  expect(labels.size).toBe(1)
+  expect(layer.clusters).toBeLessThanOrEqual(7)
+})
+
+test.each([
+  [0, 'is all zeros'],
+  [Number.NaN, 'no finite number'],
+  [Number.POSITIVE_INFINITY, 'no finite number'],
+])('a vector of %d is refused with its row', async (value, reason) => {
+  const vectors = noise(10, 4)
+  vectors.fill(value, 28, 32)
+  await expect(run(vectors, 4)).rejects.toMatchObject({
+    code: 'VECTORS_NOT_USABLE',
+    row: 7,
+    message: expect.stringContaining(reason),
+  })
+})
+
+test('values that are no whole number of vectors are refused', async () => {
+  await expect(run(new Float32Array(10), 4)).rejects.toThrow('10 values are no whole number of vectors of 4')
+})
+
+test('a target takes the layer whose number of clusters is nearest', async () => {
+  const found = await run(topics(600, 12, 24, 0.6), 24, { targetClusters: 12 })
+  expect(found.layers[found.chosen]!.clusters).toBe(12)
+  expect(found.criterion).toContain('nearest to 12')
+})
+
+test('no cluster is smaller than asked', async () => {
+  const found = await run(noise(400, 8), 8, { minClusterSize: 25 })
+  for (const layer of found.layers) for (const size of layer.sizes) expect(size).toBeGreaterThanOrEqual(25)
+})
+
+test('an aborted clustering throws the reason', async () => {
+  const controller = new AbortController()
+  const hooks = { nearest, signal: controller.signal, progress: () => controller.abort(new Error('cancelled')) }
+  await expect(clusterPages(noise(100, 8), 8, {}, hooks)).rejects.toThrow('cancelled')
+})
+
+test('pages outside are counted before and after the second pass', async () => {
+  const found = await run(noise(500, 16), 16)
+  for (const layer of found.layers) {
+    const outside = layer.labels.filter((label) => label < 0).length
+    const attached = layer.attached.reduce((sum, flag) => sum + flag, 0)
+    expect(layer.outliersAfter).toBe(outside)
+    expect(layer.outliersBefore).toBe(outside + attached)
+  }
+})
