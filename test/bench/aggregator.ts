@@ -234,7 +234,7 @@ async function benchTrends(url: string, asked: string, runs: number): Promise<vo
 
 async function benchEndpoint(base: string, path: string, seconds: number): Promise<void> {
   const body = await request(base + path)
-  const file = fileURLToPath(new URL('./bare-route.ts', import.meta.url))
+  const file = fileURLToPath(new URL('./peers/bare-route.ts', import.meta.url))
   const bare = fork(file, { stdio: ['ignore', 'ignore', 'inherit', 'ipc'] })
   bare.send(body)
   const [bareUrl] = (await once(bare, 'message')) as [string]
