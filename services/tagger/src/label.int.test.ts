@@ -110,7 +110,7 @@ test('uses tags of the vocabulary where they fit, and only them where it is aske
       .flat()
       .filter((label) => !known.includes(label)),
   ).toEqual([])
-})
+}, 60_000)
 
 test('never brings a rejected or merged tag back over three runs', async () => {
   const wikiId = await tagger.wiki()
@@ -129,7 +129,7 @@ test('never brings a rejected or merged tag back over three runs', async () => {
     expect(labels).not.toContain(rejected)
     expect(labels).not.toContain(merged)
   }
-})
+}, 90_000)
 
 test('a wiki without clusters is labelled at once', async () => {
   const wikiId = await tagger.wiki()

@@ -40,7 +40,7 @@ time times today together told took toward towards tried tries true try trying t
 until upon us use used useful user uses using usual usually various versus very via want wants was wasn't way ways we'll we're we've well
 went weren't what when where which who whom while whatever whenever whereas wherever whether whichever whole whose why wide will wish within without won't word words work
 working works would wouldn't write written wrong yes yet you'd you'll you're you've yourself zero eg ie e.g i.e vs cf et al fig
-figure table http https www com org html href img src readme todo tbd copyright rights reserved license licence author authors draft
+figure table http https www com org html href img src readme todo tbd copyright rights reserved license licence licenses licensed licensing mit bsd author authors draft
 january february march april june july august september october november december monday tuesday wednesday thursday friday saturday sunday
 click here md png svg jpg gif github badge npm-install`.split(/\s+/)
 

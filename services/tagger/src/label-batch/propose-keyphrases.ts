@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises'
 import type { StoredCluster } from '@tagloom/database'
 import { labelConfidence, type Proposal, rankPhrases } from '@tagloom/kernels'
 import type { ClusterPhrases } from '../clusters-formed/phrases.ts'
@@ -22,7 +23,13 @@ export async function proposeKeyphrases(
   const vectorOf = await vectors.of(labels)
   const layers = layerCentroids(of.clusters)
   const layerOf = new Map(of.clusters.map(({ no, layer }) => [no, layers.get(layer)!]))
-  return new Map(clusterNos.map((no) => [no, propose(no, of, layerOf.get(no)!, vectorOf)]))
+  const proposals = new Map<number, Proposal[]>()
+  for (const no of clusterNos) {
+    proposals.set(no, propose(no, of, layerOf.get(no)!, vectorOf))
+    // One cluster takes milliseconds; between two the event loop is free.
+    await setImmediate()
+  }
+  return proposals
 }
 
 function propose(

@@ -1,5 +1,5 @@
 import { type Message, RetryLater } from '@tagloom/bus'
-import { events, toMessage } from '@tagloom/contracts'
+import { events, jobOptionDefaults, toMessage } from '@tagloom/contracts'
 import {
   createTags,
   finishStep,
@@ -16,12 +16,13 @@ import {
   saveTagParents,
   type Transaction,
 } from '@tagloom/database'
-import { type Proposal, type Resolution, resolveTags } from '@tagloom/kernels'
-import { handleOnce, JobMetrics } from '@tagloom/service-kit'
+import type { Proposal, Resolution } from '@tagloom/kernels'
+import { handleOnce, JobMetrics, runInWorker } from '@tagloom/service-kit'
 import type { ClusterPhrases } from '../clusters-formed/phrases.ts'
 import { requireModel } from '../label-batch/handle.ts'
 import type { LabelDeps } from '../label-deps.ts'
 import { measureResolution } from './measure-resolution.ts'
+import type { Resolved, ResolveInput } from './resolve.ts'
 
 /**
  * Matches all proposals of a job with the vocabulary and each other and writes the clusters' tags. The vocabulary is read and held in
@@ -47,15 +48,20 @@ export async function handleLabelsProposed(
     const input = await readInput(deps, job_id)
     const known = await readVocabulary(deps.db, wiki_id, deps.vectors.modelId)
     const proposed = [...input.proposals.values()].flat().map(({ label }) => label)
-    const vectorOf = await deps.vectors.of([...proposed, ...known.map(({ label }) => label)])
-    const asked = new Set([...proposed, ...known.map(({ label }) => label)])
+    const labels = [...new Set([...proposed, ...known.map(({ label }) => label)])]
+    const vectorOf = await deps.vectors.of(labels)
     return async (tx, owe) => {
       if (!job) return
       const vocabulary = await readVocabulary(tx, wiki_id, deps.vectors.modelId, true)
+      const asked = new Set(labels)
       if (vocabulary.some(({ label }) => !asked.has(label))) throw new RetryLater(100, 'the vocabulary grew meanwhile')
-      const resolution = resolve(input, vocabulary, vectorOf, job)
-      const stored = await store(tx, job, deps, { resolution, vocabulary, vectorOf })
-      measureResolution(metrics, { resolution, clusters: input.clusters, vocabulary, vectorOf })
+      const vectors = new Float32Array(labels.length * deps.vectors.dims)
+      labels.forEach((label, row) => {
+        vectors.set(vectorOf(label), row * deps.vectors.dims)
+      })
+      const resolved = await resolve(input, { job, vocabulary, labels, vectors }, message.signal)
+      const stored = await store(tx, job, deps, { resolution: resolved.resolution, vocabulary, vectorOf })
+      measureResolution(metrics, resolved, input.clusters)
       const progress = await finishStep(tx, job_id, 'label')
       owe(...metrics.toMessages(context))
       owe(toMessage(events.jobProgressed, { wiki_id, job_id, stage: 'label', ...progress, unit: 'steps' }, context))
@@ -92,31 +98,19 @@ async function readInput(deps: LabelDeps, jobId: string): Promise<Input> {
 
 function resolve(
   input: Input,
-  vocabulary: readonly StoredTag[],
-  vectorOf: (label: string) => Float32Array,
-  job: Job,
-): Resolution {
-  const dims = input.clusters[0]?.centroid.length ?? 0
-  const centroids = new Float32Array(input.clusters.length * dims)
-  input.clusters.forEach(({ centroid }, row) => {
-    centroids.set(centroid, row * dims)
-  })
-  return resolveTags({
-    clusters: input.clusters.map(({ no, layer, parentNo }) => ({
-      no,
-      layer,
-      parentNo,
-      proposals: input.proposals.get(no) ?? [],
-      shares: new Map(
-        input.phrases.get(no)?.vocabulary.map(([form, coverage, precision]) => [form, { coverage, precision }]),
-      ),
-    })),
-    centroids,
-    vocabulary,
-    vectorOf,
-    mode: job.options.vocabulary ?? 'prefer',
-    tagsPerCluster: job.options.tags_per_cluster ?? 5,
-  })
+  of: { job: Job; vocabulary: readonly StoredTag[]; labels: readonly string[]; vectors: Float32Array },
+  signal: AbortSignal,
+): Promise<Resolved> {
+  const { options } = of.job
+  const whole: ResolveInput = {
+    ...input,
+    vocabulary: of.vocabulary,
+    labels: of.labels,
+    vectors: of.vectors,
+    mode: options.vocabulary ?? jobOptionDefaults.vocabulary,
+    tagsPerCluster: options.tags_per_cluster ?? jobOptionDefaults.tags_per_cluster,
+  }
+  return runInWorker<Resolved>(new URL('./resolve.ts', import.meta.url), { input: whole, signal })
 }
 
 /** Writes new, merged and broader tags and the clusters' tags. @returns how many different tags the clusters have */
