@@ -1,5 +1,5 @@
 import { whenDrained } from '@tagloom/bus/testing'
-import { events, toMessage } from '@tagloom/contracts'
+import { events, type MetricSample, toMessage } from '@tagloom/contracts'
 import { approveTag, completeJob, ensureTags, mergeTag, readStages, readVocabulary, rejectTag } from '@tagloom/database'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { openTagger, type TaggerUnderTest } from './testing.ts'
@@ -98,19 +98,28 @@ test('a second delivery changes nothing', async () => {
 
 test('uses tags of the vocabulary where they fit, and only them where it is asked to', async () => {
   const wikiId = await tagger.wiki()
-  await approve(wikiId, ['Sailing', 'Baking', 'Gardening'])
-  const { tags } = await run(wikiId)
-  expect(tags['0']).toEqual(['Sailing'])
-  expect(tags['1']![0]).toBe('Baking')
+  const vocabulary = ['Sailing', 'Baking', 'Astronomy', 'Tax law', 'Gardening']
+  await approve(wikiId, vocabulary)
+  const { jobId, tags } = await run(wikiId)
+  expect([tags['0'], tags['1']![0]]).toEqual([['Sailing'], 'Baking'])
   expect(Object.values(tags).flat()).not.toContain('Gardening')
+  expect(reuse(jobId)).toBeGreaterThanOrEqual(0.8)
   const only = await run(wikiId, { vocabulary: 'only' })
-  const known = ['Sailing', 'Baking', 'Gardening']
-  expect(
-    Object.values(only.tags)
-      .flat()
-      .filter((label) => !known.includes(label)),
-  ).toEqual([])
+  const others = Object.values(only.tags)
+    .flat()
+    .filter((label) => !vocabulary.includes(label))
+  expect(others).toEqual([])
+  expect(reuse(only.jobId)).toBe(1)
 }, 60_000)
+
+/** vocabulary_reuse_rate of the job's record. */
+function reuse(jobId: string): number {
+  const resolved = tagger.seen
+    .filter(({ type }) => type === events.metricsSampled.type)
+    .map(({ data }) => data as MetricSample)
+    .find(({ job_id, batch }) => job_id === jobId && batch === 'resolve')
+  return (resolved!.details!.vocabulary as { vocabulary_reuse_rate: number }).vocabulary_reuse_rate
+}
 
 test('never brings a rejected or merged tag back over three runs', async () => {
   const wikiId = await tagger.wiki()

@@ -82,7 +82,7 @@ class PhraseReader {
   #note(form: string, run: Run, from: number, to: number, place: Place): void {
     const known = this.#found.get(form)
     if (known === undefined) {
-      if (furniture.has(form)) return
+      if (furniture.has(form) || (to === from && weakAlone.has(form))) return
       if (to === from && form.length < 2 && run.glue === ' ' && !/[+#]$/.test(run.words[from]!)) return
       const surface = run.words.slice(from, to + 1).join(run.glue)
       const found: Found = {
@@ -129,6 +129,12 @@ quick start|quickstart|rationale|readme|reference implementation|reference|relat
 security consideration|specification|simple summary|summary|synopsis|table|test case|tip|trade off|tutorial|usage|usage example|welcome`
     .split(/[|\n]/)
     .flatMap((heading) => [heading, tagForm(heading), `${heading}s`]),
+)
+
+/** Words that mean something only beside another ("max fee", "version control"), by form. */
+const weakAlone = new Set(
+  `max|min|maximum|minimum|average|value|parameter|increase|decrease|reduce|definition|variable|version|support|issue|amount|total|length
+item|element|entry|project|size|purpose`.split(/[|\n]/),
 )
 
 /** Numbers, versions, dates, single letters, placeholders: a phrase stops there. */
