@@ -41,7 +41,7 @@ export interface Step {
   readonly tell?: 'raised' | 'resolved'
 }
 
-export const isCrossed = (rule: AlertRule, value: number): boolean =>
+const isCrossed = (rule: AlertRule, value: number): boolean =>
   rule.comparison === 'above' ? value > rule.firing : value < rule.firing
 
 const isClear = (rule: AlertRule, value: number): boolean =>
@@ -79,7 +79,7 @@ function crossed(rule: AlertRule, alert: OpenAlert | undefined, silenced: boolea
 type Figures = Readonly<Record<string, number | null>>
 
 export const baselineRuns = 10
-export const minBaselineRuns = 3
+const minBaselineRuns = 3
 
 /**
  * What a run says of a rule.

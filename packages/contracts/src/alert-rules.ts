@@ -43,7 +43,7 @@ export const AlertRule = Type.Object(
 )
 export type AlertRule = Static<typeof AlertRule>
 
-export const maxAlertRules = 100
+const maxAlertRules = 100
 export const AlertRules = Type.Array(AlertRule, { maxItems: maxAlertRules })
 
 export interface RuleError {

@@ -137,7 +137,7 @@ export interface RunWindow {
 }
 
 /** Most runs that a question about a series looks at. */
-export const maxRunsOfSeries = 1000
+const maxRunsOfSeries = 1000
 
 export interface SeriesRun {
   readonly jobId: string

@@ -22,8 +22,8 @@ export interface Trend {
   readonly enough_data: boolean
 }
 
-export const minTrendRuns = 8
-export const minBandRuns = 5
+const minTrendRuns = 8
+const minBandRuns = 5
 /** MAD × 1.4826 estimates a normal distribution's standard deviation; three of them on each side. */
 const bandWidth = 3 * 1.4826
 /** Half the band is never narrower than this share of the median: runs that agree to the digit would flag any change. */

@@ -19,7 +19,7 @@ export interface Told {
 }
 
 /** Alertmanager has no word for an acknowledgement. */
-export const wantsEvent = (receiver: Receiver, event: AlertEvent): boolean =>
+const wantsEvent = (receiver: Receiver, event: AlertEvent): boolean =>
   receiver.type !== 'alertmanager' || event !== 'acknowledged'
 
 export function wantsAlert(receiver: Receiver, alert: AlertRow, event: AlertEvent): boolean {
@@ -59,7 +59,7 @@ function webhook(receiver: Extract<Receiver, { type: 'webhook' }>, told: Told, n
   }
 }
 
-export function factsOf(alert: AlertRow) {
+function factsOf(alert: AlertRow) {
   return {
     alert_id: alert.id,
     wiki_id: alert.wikiId,

@@ -1,7 +1,7 @@
 import type { Distribution, Histogram } from '@tagloom/contracts'
 
 /** Percentile of sorted values by linear interpolation between the closest ranks (numpy's default). */
-export function percentile(sorted: ArrayLike<number>, share: number): number | null {
+function percentile(sorted: ArrayLike<number>, share: number): number | null {
   if (sorted.length === 0) return null
   const rank = share * (sorted.length - 1)
   const below = Math.floor(rank)
@@ -26,7 +26,7 @@ export function distributionOf(values: readonly number[]): Distribution {
 }
 
 /** Sorted first, so that the order in which values came leaves no trace in the last digits. */
-export const sum = (sorted: Float64Array): number => sorted.reduce((total, value) => total + value, 0)
+const sum = (sorted: Float64Array): number => sorted.reduce((total, value) => total + value, 0)
 
 /** Sum that does not depend on the order of its terms. */
 export const steadySum = (values: readonly number[]): number => sum(Float64Array.from(values).sort())

@@ -25,8 +25,8 @@ export interface JobOfRecord {
   readonly expectedSamples: number | null
 }
 
-export const clusterSizeBounds = [2, 5, 10, 20, 50, 100, 200, 500, 1000, 5000]
-export const tagsPerPageBounds = [0, 1, 2, 3, 4, 5, 6, 8, 10, 15, 20, 50]
+const clusterSizeBounds = [2, 5, 10, 20, 50, 100, 200, 500, 1000, 5000]
+const tagsPerPageBounds = [0, 1, 2, 3, 4, 5, 6, 8, 10, 15, 20, 50]
 
 /**
  * The record of a job as a pure function of its samples: their order, repeats and lateness leave no trace in it.
