@@ -39,6 +39,6 @@ it('has a section of the runbook, and a row of the thresholds, for every default
   for (const rule of defaultAlertRules) {
     expect(rule.runbook).toBe(`docs/runbook.md#${rule.rule}`)
     expect(runbook).toContain(`\n## ${rule.rule}\n`)
-    expect(thresholds).toMatch(new RegExp(`\\| ${rule.rule} \\| \`${rule.metric}\``))
+    expect(thresholds).toMatch(new RegExp(`\\| ${rule.rule} +\\| \`${rule.metric}\``))
   }
 })
