@@ -43,21 +43,27 @@ export async function readJob(db: Executor, jobId: string): Promise<Job | undefi
   return rows[0]
 }
 
-/** Makes the wiki's oldest queued job the running one, unless one runs already. */
+/**
+ * Makes the wiki's oldest queued job the running one, unless one runs already.
+ * Who makes a job holds the wiki's key by its foreign key: the weaker lock lets several of them come here, one after the other.
+ * A queued job that is locked is being cancelled, and whoever cancels it comes here next: waiting for it would be a deadlock.
+ */
 export async function startNextJob(tx: Transaction, wikiId: number): Promise<Job | undefined> {
   const [wiki] = await tx.orm
     .select({ currentJobId: wikis.currentJobId })
     .from(wikis)
     .where(eq(wikis.id, wikiId))
-    .for('update')
+    .for('no key update')
   if (!wiki) return undefined
-  const open = await tx.orm
-    .select({ id: jobs.id, status: jobs.status })
-    .from(jobs)
-    .where(and(eq(jobs.wikiId, wikiId), inArray(jobs.status, ['queued', 'running'])))
-    .orderBy(asc(jobs.createdAt), asc(jobs.id))
-  if (open.some((job) => job.status === 'running')) return undefined
-  const next = open[0]
+  const of = (status: JobStatus) =>
+    tx.orm
+      .select({ id: jobs.id })
+      .from(jobs)
+      .where(and(eq(jobs.wikiId, wikiId), eq(jobs.status, status)))
+      .orderBy(asc(jobs.createdAt), asc(jobs.id))
+      .limit(1)
+  if ((await of('running')).length > 0) return undefined
+  const [next] = await of('queued').for('no key update', { skipLocked: true })
   if (!next) return undefined
   const rows = await tx.orm
     .update(jobs)

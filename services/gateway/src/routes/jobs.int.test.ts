@@ -175,3 +175,25 @@ describe('the list of jobs', () => {
       expect((await gateway.call(other, method, url)).body.code).toBe('wiki_forbidden')
   })
 })
+
+describe('at the same moment', () => {
+  it('many jobs of one wiki are accepted, and one of them begins', async () => {
+    const answers = await Promise.all(Array.from({ length: 16 }, () => ask()))
+    expect(answers.map(({ status }) => status)).toEqual(Array.from({ length: 16 }, () => 202))
+    const { rows } = await db.pool.query(
+      "select count(*)::int as n from jobs where wiki_id = $1 and status = 'running'",
+      [wiki],
+    )
+    expect(rows[0].n).toBe(1)
+  })
+
+  it('a queued job is cancelled while another cancel makes it the next to begin', async () => {
+    for (let round = 0; round < 10; round++) {
+      const first = (await ask()).body.id
+      const second = (await ask()).body.id
+      const answers = await Promise.all([post(first, 'cancel'), post(second, 'cancel')])
+      expect(answers.map(({ status }) => status)).toEqual([202, 202])
+      expect([(await job(first)).status, (await job(second)).status]).toEqual(['cancelled', 'cancelled'])
+    }
+  })
+})
