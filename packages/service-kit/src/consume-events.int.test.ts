@@ -1,6 +1,6 @@
 import { Reject } from '@tagloom/bus'
 import { events, toMessage } from '@tagloom/contracts'
-import { countOutbox, createJob, readJob, startNextJob } from '@tagloom/database'
+import { cancelJob, countOutbox, createJob, readJob, startNextJob } from '@tagloom/database'
 import { createTestWiki } from '@tagloom/database/testing'
 import Fastify, { type FastifyInstance } from 'fastify'
 import { afterAll, afterEach, beforeAll, expect, it, vi } from 'vitest'
@@ -138,9 +138,28 @@ it('cancelling a job aborts the work on it, which is dropped', async () => {
   )
   await deps.bus.publish(embedded(job))
   await until(() => begun)
+  await deps.db.transaction((tx) => cancelJob(tx, job.job_id))
   await deps.bus.publish(toMessage(events.jobCancelled, { ...job, reason: 'changed my mind' }, context))
   await quiet('cancelled')
   expect((await deps.bus.deadLetters()).filter((letter) => letter.durable === 'cancelled')).toEqual([])
+})
+
+it('a cancel that is told late, when the job runs again, loses no work', async () => {
+  const job = await runningJob()
+  const deliveries: number[] = []
+  await serve(
+    on(events.pagesEmbedded, { durable: 'told-late', failsJob: true }, async ({ data, signal, deliveryCount }) => {
+      if (data.job_id !== job.job_id) return
+      deliveries.push(deliveryCount)
+      if (deliveryCount > 1) return
+      await new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason)))
+    }),
+  )
+  await deps.bus.publish(embedded(job, 'attempt-2'))
+  await until(() => deliveries.length === 1)
+  await deps.bus.publish(toMessage(events.jobCancelled, { ...job, reason: 'of the first attempt' }, context))
+  await quiet('told-late')
+  expect(deliveries).toEqual([1, 2])
 })
 
 it('work that finds the database away is held and done when it is back, in the same delivery', async () => {

@@ -1,6 +1,6 @@
-import type { ConsumeOptions, Consumption, Message } from '@tagloom/bus'
+import { type ConsumeOptions, type Consumption, type Message, RetryLater } from '@tagloom/bus'
 import type { CommonEnvironment, EnvelopeContext, EventDeclaration } from '@tagloom/contracts'
-import { JobNotRunning } from '@tagloom/database'
+import { JobNotRunning, readJob } from '@tagloom/database'
 import type { FastifyInstance } from 'fastify'
 import { type Cancellations, followCancellations, JobCancelled } from './cancellations.ts'
 import { isDatabaseAway, untilDatabaseAnswers } from './database-away.ts'
@@ -88,6 +88,7 @@ export function consumeEvents(
 
 const databaseBackWithinMs = 600_000
 const mostOutages = 5
+const afterLateCancelMs = 100
 
 /**
  * One delivery. Dropped without a word: work of a job that was cancelled or has ended. Held, not failed: work that finds the database
@@ -111,7 +112,12 @@ async function deliver<E extends EventDeclaration>(
       try {
         return await handle({ ...message, signal }, { ...deps, log, context, consumer })
       } catch (error) {
-        if (error instanceof JobNotRunning || held?.signal.reason instanceof JobCancelled) {
+        const cancelled = held?.signal.reason instanceof JobCancelled
+        // A cancel that is told late may be of an earlier attempt: what runs now has to be done.
+        if (cancelled && (await readJob(deps.db, ids.job_id as string))?.status === 'running') {
+          throw new RetryLater(afterLateCancelMs, `the job was cancelled and runs again: ${(error as Error).message}`)
+        }
+        if (cancelled || error instanceof JobNotRunning) {
           log.pino.debug({ reason: (error as Error).message }, 'dropped the work of a job that does not run')
           return
         }
