@@ -31,7 +31,8 @@ export class PhraseCounts {
   #forms: string[] = []
   #pages: number[] = []
   #weights: number[] = []
-  #surfaces: (Map<string, number> | undefined)[] = []
+  /** The one way it is written, or how many pages write it how */
+  #surfaces: (Map<string, number> | string | undefined)[] = []
   #clusters: ReadonlyMap<number, ClusterCounts>
   #layers = new Map<number, number>()
   #totalWeight = 0
@@ -59,8 +60,7 @@ export class PhraseCounts {
       this.#pages[id] = this.#pages[id]! + 1
       this.#weights[id] = this.#weights[id]! + weight
       this.#totalWeight += weight
-      const surfaces = this.#surfaces[id]!
-      if (surfaces.size < 8 || surfaces.has(surface)) surfaces.set(surface, (surfaces.get(surface) ?? 0) + 1)
+      this.#noteSurface(id, surface)
       for (const counts of clusters) {
         counts.weight += weight
         const known = counts.of.get(id)
@@ -127,6 +127,20 @@ export class PhraseCounts {
     return pages / counts.pages >= LEAST_RATIO * ((this.#pages[id]! - pages) / outside)
   }
 
+  /** Most phrases are written in one way: a map is made for the second one only. */
+  #noteSurface(id: number, surface: string): void {
+    const known = this.#surfaces[id]
+    if (known === undefined || known === surface) this.#surfaces[id] = surface
+    else if (typeof known !== 'string') {
+      if (known.size < 8 || known.has(surface)) known.set(surface, (known.get(surface) ?? 0) + 1)
+    } else {
+      this.#surfaces[id] = new Map([
+        [known, this.#pages[id]! - 1],
+        [surface, 1],
+      ])
+    }
+  }
+
   #idOf(form: string): number {
     let id = this.#ids.get(form)
     if (id === undefined) {
@@ -135,14 +149,16 @@ export class PhraseCounts {
       this.#forms.push(form)
       this.#pages.push(0)
       this.#weights.push(0)
-      this.#surfaces.push(new Map())
+      this.#surfaces.push(undefined)
     }
     return id
   }
 
   /** As most pages write it; without capitals where a fair part of them does without. */
   #label(id: number): string {
-    const surfaces = [...this.#surfaces[id]!].sort((a, b) => b[1] - a[1] || (a[0] < b[0] ? -1 : 1))
+    const known = this.#surfaces[id]
+    if (known === undefined || typeof known === 'string') return known ?? this.#forms[id]!
+    const surfaces = [...known].sort((a, b) => b[1] - a[1] || (a[0] < b[0] ? -1 : 1))
     const total = surfaces.reduce((sum, [, count]) => sum + count, 0)
     const lower = surfaces.find(([surface]) => surface === surface.toLowerCase())
     return lower && lower[1] >= total * 0.2 ? lower[0] : (surfaces[0]?.[0] ?? this.#forms[id]!)

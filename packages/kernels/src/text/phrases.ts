@@ -6,7 +6,7 @@ import { type Run, wordRuns } from './words.ts'
 /** A phrase of a page: how much the page is about it, by where and how often it stands there. */
 export interface PagePhrase {
   weight: number
-  /** As written in the page the first time in running text, else in a heading */
+  /** As the page writes it first, running text before links, headings and title */
   surface: string
   /** 1 to 3 */
   readonly words: number
@@ -30,7 +30,7 @@ const placeWeights = { title: 3, heading: 1.5, link: 0.5 } as const
 export function pagePhrases(fields: PageFields, fallback?: Language): PagePhrases {
   const body = [...wordRuns(fields.body)]
   const language = detectLanguage(body.flatMap((run) => run.words)) ?? fallback
-  const reader = new PhraseReader(wordRoles(language))
+  const reader = new PhraseReader(knownWords(language))
   for (const run of body) reader.read(run, 'body')
   for (const link of new Set(fields.links)) for (const run of wordRuns(link)) reader.read(run, 'link')
   for (const heading of fields.headings) for (const run of topical(heading)) reader.read(run, 'heading')
@@ -52,29 +52,28 @@ interface Found {
   body: number
   places: number
   surface: string
-  surfaceFromBody: boolean
   words: number
   seen: Set<Place> | undefined
 }
 
 class PhraseReader {
-  #roleOf: (word: string) => WordRole
+  #known: (word: string) => KnownWord
   #found = new Map<string, Found>()
 
-  constructor(roleOf: (word: string) => WordRole) {
-    this.#roleOf = roleOf
+  constructor(known: (word: string) => KnownWord) {
+    this.#known = known
   }
 
   read(run: Run, place: Place): void {
-    const kinds = run.words.map((word) => (isData(word) ? 'stop' : this.#roleOf(word.toLowerCase())))
+    const words = run.words.map(this.#known)
     for (let from = 0; from < run.words.length; from++) {
-      if (kinds[from] !== 'content') continue
+      if (words[from]!.role !== 'content') continue
       let form = ''
       for (let to = from; to < Math.min(run.words.length, from + 3); to++) {
-        if (kinds[to] === 'stop' || (kinds[to] === 'connector' && run.glue === '')) break
-        const word = formOf(run.words[to]!)
+        const { role, form: word } = words[to]!
+        if (role === 'stop' || (role === 'connector' && run.glue === '')) break
         form = form === '' ? word : `${form}${run.glue}${word}`
-        if (kinds[to] === 'content') this.#note(form, run, from, to, place)
+        if (role === 'content') this.#note(form, run, from, to, place)
       }
     }
   }
@@ -89,7 +88,6 @@ class PhraseReader {
         body: 0,
         places: 0,
         surface,
-        surfaceFromBody: place === 'body',
         words: to - from + 1,
         seen: undefined,
       }
@@ -147,15 +145,28 @@ const isData = (word: string): boolean =>
   /^[\p{Script=Latin}\p{Script=Cyrillic}\p{Script=Greek}]$/u.test(word) ||
   /^(.)\1{2,}$/.test(word)
 
-/** Forms of words are asked for again and again: the same word, the same form. Bounded. */
-const forms = new Map<string, string>()
+interface KnownWord {
+  readonly role: WordRole
+  /** See tagForm of the contracts; '' where it is not needed */
+  readonly form: string
+}
 
-function formOf(word: string): string {
-  let form = forms.get(word)
-  if (form === undefined) {
-    form = tagForm(word)
-    if (forms.size >= 200_000) forms.clear()
-    forms.set(word, form)
+/** What is known of words, by language: the same words come again and again. Bounded. */
+const known = new Map<Language | undefined, Map<string, KnownWord>>()
+const MOST_KNOWN = 200_000
+
+function knownWords(language: Language | undefined): (word: string) => KnownWord {
+  const words = known.get(language) ?? new Map<string, KnownWord>()
+  known.set(language, words)
+  const roleOf = wordRoles(language)
+  return (word) => {
+    let found = words.get(word)
+    if (found === undefined) {
+      const role = isData(word) ? 'stop' : roleOf(word.toLowerCase())
+      found = { role, form: role === 'stop' ? '' : tagForm(word) }
+      if (words.size >= MOST_KNOWN) words.clear()
+      words.set(word, found)
+    }
+    return found
   }
-  return form
 }
