@@ -161,6 +161,7 @@ export {
   readPageDecisions,
   readPageVectors,
   readVectorSample,
+  readVectorsByExternalId,
   savePageTags,
 } from './page-tagging.ts'
 export {

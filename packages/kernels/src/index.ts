@@ -1,4 +1,5 @@
 export { type Agreement, agreement, rowsInClusters } from './clustering/agreement.ts'
+export { assignPages } from './clustering/assign-pages.ts'
 export {
   type ClusterHooks,
   type Clustering,

@@ -101,7 +101,7 @@ test('finds the topics of a wiki, and a second delivery changes nothing', async 
   expect(figures).toMatchObject({ clusters: 6, churn_percentage: null })
   expect(figures.silhouette_score).toBeGreaterThan(0.5)
   const before = await stored(jobId)
-  expect(before.length).toBeGreaterThanOrEqual(240)
+  expect(before.length).toBeGreaterThanOrEqual(230)
   await deps.bus.publish(
     toMessage(
       events.pagesEmbedded,
@@ -136,6 +136,36 @@ test('a new topic is born, topics that are there go on', async () => {
   await givePages(wikiId, new Map(seventh))
   const { figures } = await clustered(wikiId)
   expect(figures).toMatchObject({ clusters: 6, churn_percentage: 0, lineages: { continued: 5, born: 1, died: [] } })
+})
+
+test('new pages are given to topics without a run, and the centroids are read once', async () => {
+  const wikiId = await createTestWiki(deps.db)
+  await givePages(wikiId, topicPages(0, 200, 5))
+  await clustered(wikiId)
+  await givePages(wikiId, topicPages(200, 240, 5))
+  const ask = async (pages: string[]) => {
+    const answer = await app.inject({ method: 'POST', url: `/wikis/${wikiId}/assignments`, payload: { pages } })
+    return answer.json() as {
+      drift: number
+      not_embedded: string[]
+      pages: { id: string; lineage_id: string | null }[]
+    }
+  }
+  const { pages, drift, not_embedded } = await ask([...topicPages(200, 240, 5).keys(), 'none'].map((k) => `p${k}`))
+  expect(not_embedded).toEqual(['pnone'])
+  expect(drift).toBeLessThan(4)
+  const taken = pages.filter((page) => page.lineage_id !== null)
+  expect(taken.length).toBeGreaterThan(24)
+  for (const { id, lineage_id } of taken) {
+    const alike = taken.filter((other) => (Number(other.id.slice(1)) - Number(id.slice(1))) % 5 === 0)
+    expect(new Set(alike.map((other) => other.lineage_id))).toEqual(new Set([lineage_id]))
+  }
+  await ask(['p1'])
+  const exposed = await deps.registry.metrics()
+  expect(exposed).toMatch(/tagloom_query_cache_requests_total\{[^}]*outcome="hits"[^}]*\} [1-9]/)
+  expect(
+    (await app.inject({ method: 'POST', url: '/wikis/999999/assignments', payload: { pages: ['a'] } })).statusCode,
+  ).toBe(404)
 })
 
 test('a page whose vector is all zeros fails the job with the number of the page', async () => {

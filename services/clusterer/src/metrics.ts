@@ -1,4 +1,4 @@
-import { Histogram, type Registry } from '@tagloom/service-kit'
+import { Counter, Histogram, type Registry } from '@tagloom/service-kit'
 
 export interface ClusteringMetrics {
   clustered(pages: number, seconds: number): void
@@ -25,4 +25,21 @@ export function measureClustering(registry: Registry): ClusteringMetrics {
       seconds.observe(took)
     },
   }
+}
+
+/** What Prometheus sees of a cache: how often it was asked, and how often it knew. */
+export function measureCache(registry: Registry, cache: string, counts: { hits: number; misses: number }): void {
+  const told = { hits: 0, misses: 0 }
+  new Counter({
+    name: 'tagloom_query_cache_requests_total',
+    help: 'Lookups in a query cache (ENABLE_QUERY_CACHING), by outcome',
+    labelNames: ['cache', 'outcome'],
+    registers: [registry],
+    collect() {
+      for (const outcome of ['hits', 'misses'] as const) {
+        this.inc({ cache, outcome }, counts[outcome] - told[outcome])
+        told[outcome] = counts[outcome]
+      }
+    },
+  })
 }

@@ -3,7 +3,7 @@
  * need neither Python nor a protobuf library. Only the fields that such graphs use are known here.
  */
 
-export type OnnxType = 'float' | 'int32' | 'int64'
+type OnnxType = 'float' | 'int32' | 'int64'
 /** A dimension is a number, or a name for one that is known only when the graph runs. */
 export type OnnxValue = { name: string; type: OnnxType; shape: (number | string)[] }
 export type OnnxNode = {

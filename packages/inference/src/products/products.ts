@@ -1,7 +1,7 @@
 import * as ort from 'onnxruntime-node'
 import { encodeOnnxModel, type OnnxGraph, type OnnxNode, type OnnxValue } from './onnx-model.ts'
 
-export type Device = 'cpu' | 'cuda' | 'auto'
+type Device = 'cpu' | 'cuda' | 'auto'
 
 export type ProductOptions = {
   device?: Device

@@ -86,7 +86,7 @@ export async function clusterPages(
   }
 }
 
-export function defaultMinClusterSize(pages: number): number {
+function defaultMinClusterSize(pages: number): number {
   return Math.max(2, Math.round(Math.cbrt(pages) / 2))
 }
 
@@ -128,12 +128,16 @@ function worthKeeping(layer: ClusterLayer, parent: ClusterLayer | undefined): bo
   return covered >= leastCoverage * layer.labels.length && layer.clusters >= leastSplit * (parent?.clusters ?? 0)
 }
 
+/** So few that a topic with fewer pages than neighbours are asked for is not far from itself. */
+const nearestCounted = 5
+
 function meanSimilarities({ k, similarities, indices }: Neighbours, nodes: number): Float32Array {
   const means = new Float32Array(nodes).fill(1)
   for (let node = 0; node < nodes; node++) {
     let sum = 0
     let count = 0
-    for (let at = node * k; at < (node + 1) * k && indices[at]! >= 0; at++, count++) sum += similarities[at]!
+    for (let at = node * k; count < Math.min(k, nearestCounted) && indices[at]! >= 0; at++, count++)
+      sum += similarities[at]!
     if (count > 0) means[node] = sum / count
   }
   return means

@@ -159,7 +159,7 @@ export function aggregate({ graph, masses }: Level, parts: Int32Array, count: nu
 }
 
 /** Nodes sorted by label: those of label l are `nodes[starts[l]]` to `nodes[starts[l + 1] − 1]`. Labels below 0 are left out. */
-export function groupMembers(labels: Int32Array, count: number): { starts: Int32Array; nodes: Int32Array } {
+function groupMembers(labels: Int32Array, count: number): { starts: Int32Array; nodes: Int32Array } {
   const starts = new Int32Array(count + 1)
   for (const label of labels) if (label >= 0) starts[label + 1]!++
   for (let label = 0; label < count; label++) starts[label + 1]! += starts[label]!

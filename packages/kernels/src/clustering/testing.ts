@@ -2,7 +2,7 @@
 import type { Neighbours } from './neighbour-graph.ts'
 
 /** Repeatable numbers from −1 to 1. */
-export function numbers(seed: number): () => number {
+function numbers(seed: number): () => number {
   let state = seed
   return () => {
     state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0
