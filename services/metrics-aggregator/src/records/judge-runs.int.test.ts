@@ -1,4 +1,4 @@
-import type { AlertRule } from '@tagloom/contracts'
+import { type AlertRule, qualityThresholds } from '@tagloom/contracts'
 import {
   acknowledgeAlert,
   addRunEvaluation,
@@ -161,17 +161,18 @@ describe('records', () => {
 describe('alerts', () => {
   it('fires each of the three thresholds once, stays single, and resolves after two fine runs', async () => {
     const bad = { silhouette: 0.1, outliers: 40, tagsPerPage: 1 }
+    // Durations of jobs that take milliseconds are noise: their rule may say what it likes.
+    const ofQuality = async () =>
+      (await alerts()).filter((alert) => (qualityThresholds as readonly string[]).includes(alert.rule))
+    const states = async () => (await ofQuality()).map((alert) => `${alert.rule} ${alert.state}`).sort()
     for (let i = 0; i < 3; i++) await run(bad)
-    expect((await alerts()).map((alert) => [alert.rule, alert.state]).sort()).toEqual([
-      ['outliers-high', 'firing'],
-      ['silhouette-low', 'firing'],
-      ['tags-per-page-low', 'firing'],
-    ])
+    const firing = ['outliers-high firing', 'silhouette-low firing', 'tags-per-page-low firing']
+    expect(await states()).toEqual(firing)
     await run()
-    expect((await alerts()).every((alert) => alert.state === 'firing')).toBe(true)
+    expect(await states()).toEqual(firing)
     await run()
-    const over = await alerts()
-    expect(over.every((alert) => alert.state === 'resolved')).toBe(true)
+    expect(await states()).toEqual(firing.map((state) => state.replace('firing', 'resolved')))
+    const over = await ofQuality()
     const [one] = over.filter((alert) => alert.rule === 'silhouette-low')
     expect(
       (await readTransitions(db, [one?.id as number])).map((step) => [step.fromState, step.toState, step.by]),
