@@ -70,7 +70,10 @@ async function count(
     clusters: clusters.map(({ no, layer, chosen }) => ({ no, layer, chosen })),
     vocabularyForms: vocabulary.filter(({ status }) => status === 'approved').map(({ form }) => form),
   }
-  return runInWorker<CountResult>(new URL('./count-phrases.ts', import.meta.url), { input, signal: message.signal })
+  return runInWorker<CountResult>(new URL('./count-phrases-worker.ts', import.meta.url), {
+    input,
+    signal: message.signal,
+  })
 }
 
 function planBatches(clusters: readonly StoredCluster[], job: Job): LabelBatch[] {

@@ -22,7 +22,7 @@ import type { ClusterPhrases } from '../clusters-formed/phrases.ts'
 import { requireModel } from '../label-batch/handle.ts'
 import type { LabelDeps } from '../label-deps.ts'
 import { measureResolution } from './measure-resolution.ts'
-import type { Resolved, ResolveInput } from './resolve.ts'
+import type { Resolved, ResolveInput } from './resolve-worker.ts'
 
 /**
  * Matches all proposals of a job with the vocabulary and each other and writes the clusters' tags. The vocabulary is read and held in
@@ -110,7 +110,7 @@ function resolve(
     mode: options.vocabulary ?? jobOptionDefaults.vocabulary,
     tagsPerCluster: options.tags_per_cluster ?? jobOptionDefaults.tags_per_cluster,
   }
-  return runInWorker<Resolved>(new URL('./resolve.ts', import.meta.url), { input: whole, signal })
+  return runInWorker<Resolved>(new URL('./resolve-worker.ts', import.meta.url), { input: whole, signal })
 }
 
 /** Writes new, merged and broader tags and the clusters' tags. @returns how many different tags the clusters have */

@@ -1,6 +1,6 @@
 import type { StoredCluster } from '@tagloom/database'
 import type { JobMetrics } from '@tagloom/service-kit'
-import type { Resolved } from './resolve.ts'
+import type { Resolved } from './resolve-worker.ts'
 
 /** The figures of the record that resolving knows; what the vocabulary did goes to the details. */
 export function measureResolution(metrics: JobMetrics, resolved: Resolved, clusters: readonly StoredCluster[]): void {

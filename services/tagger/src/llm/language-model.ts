@@ -28,7 +28,7 @@ export interface LanguageModelOptions {
   readonly price: Price | undefined
 }
 
-export interface Budget {
+interface Budget {
   readonly tokens: number | undefined
   readonly usd: number | undefined
 }

@@ -1,6 +1,6 @@
 import type { ChatMessage } from './chat-client.ts'
 
-export interface PromptPage {
+interface PromptPage {
   readonly title: string
   readonly text: string
 }
