@@ -177,10 +177,12 @@ export {
 } from './run-evaluations.ts'
 export { type ComparedTag, compareTags, type ListRuns, listRuns, type RunPosition, type RunRow } from './run-listing.ts'
 export {
+  hasStageMoved,
   listRunningJobs,
   listWaitingWikis,
   type RunFigures,
   readLastProgress,
+  readRevivals,
   readRunFigures,
   withTryLock,
 } from './running-jobs.ts'

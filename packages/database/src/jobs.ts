@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { type JobOptions, type JobStatus, jobOptionDefaults } from '@tagloom/contracts'
 import { and, asc, eq, inArray, sql } from 'drizzle-orm'
 import type { Executor, Transaction } from './database.ts'
-import { jobPages, jobs } from './schema/jobs.ts'
+import { jobPages, jobStages, jobs } from './schema/jobs.ts'
 import { pages, wikis } from './schema/wikis.ts'
 
 /*
@@ -74,6 +74,8 @@ export async function startNextJob(tx: Transaction, wikiId: number): Promise<Job
     })
     .where(eq(jobs.id, next.id))
     .returning()
+  // What a retried job did before it failed says nothing of how long this attempt has stood still.
+  await tx.orm.update(jobStages).set({ progressedAt: sql`clock_timestamp()` }).where(eq(jobStages.jobId, next.id))
   return rows[0]
 }
 

@@ -1,3 +1,4 @@
+import type { Stage } from '@tagloom/contracts'
 import { eq, sql } from 'drizzle-orm'
 import type { Database, Executor } from './database.ts'
 import type { Job } from './jobs.ts'
@@ -21,6 +22,29 @@ export async function readLastProgress(db: Executor, jobId: string): Promise<Dat
       (select max(progressed_at) from job_stages where job_id = ${jobId}),
       (select coalesce(started_at, created_at) from jobs where id = ${jobId})))::float8 * 1000 as ms`)
   return new Date(rows[0]?.ms ?? 0)
+}
+
+export interface Revivals {
+  /** Of all names that begin with it; null when there was none */
+  readonly last: Date | null
+  readonly count: number
+}
+
+/** How often, and when last, the watchdog noted something whose name begins so: the same for every gateway. */
+export async function readRevivals(db: Executor, consumer: string, begins: string): Promise<Revivals> {
+  const { rows } = await db.orm.execute<{ ms: number | null; count: number }>(sql`
+    select extract(epoch from max(handled_at))::float8 * 1000 as ms, count(*)::int as count
+    from inbox where consumer = ${consumer} and starts_with(message_id, ${begins})`)
+  const { ms = null, count = 0 } = rows[0] ?? {}
+  return { last: ms === null ? null : new Date(ms), count }
+}
+
+/** Whether a step of this stage was finished lately, in whatever job: whoever works on it does its work. */
+export async function hasStageMoved(db: Executor, stage: Stage, withinMs: number): Promise<boolean> {
+  const { rows } = await db.orm.execute<{ moved: boolean }>(sql`
+    select exists (select from job_stages where stage = ${stage} and done > 0
+      and progressed_at > clock_timestamp() - ${withinMs} * interval '1 millisecond') as moved`)
+  return rows[0]?.moved === true
 }
 
 export interface RunFigures {

@@ -122,6 +122,63 @@ it('revives a job that has not moved for long, even while others keep the worker
   expect(owed()).toHaveLength(1)
 })
 
+const idleFor = async (minutes: number) => {
+  const { db } = gateway.deps
+  const ago = `${minutes} minutes`
+  await db.pool.query('update jobs set started_at = now() - $2::interval where id = $1', [jobId, ago])
+  await db.pool.query(
+    "update inbox set handled_at = handled_at - interval '11 minutes' where starts_with(message_id, $1)",
+    [jobId],
+  )
+}
+
+it('revives a job that has not moved for long once, however many gateways look', async () => {
+  await idleFor(11)
+  for (let i = 0; i < 3; i++) await watchdog({ backlog: async () => [{ ...idle, inFlight: 3 }] }).look()
+  expect(owed()).toHaveLength(1)
+})
+
+it('does not give up a job that waits in line behind others', async () => {
+  const { db } = gateway.deps
+  const other = await createTestWiki(db)
+  await storePages(db, other, [{ externalId: 'a', title: 't', text: 'x', goldLabel: null, tags: undefined }])
+  const moving = (await gateway.call(key, 'POST', `/api/wikis/${other}/jobs`)).body.id
+  await db.transaction((tx) => planStage(tx, moving, 'embed', [{}, {}]))
+  await db.transaction((tx) => finishBatch(tx, moving, 'embed', 0, { embedded: 1 }))
+  gateway.owed.length = 0
+  const dog = watchdog({ backlog: async () => [{ durable: 'p-tagger-job-requested', pending: 40, inFlight: 2 }] })
+  for (let i = 1; i <= 8; i++) {
+    await idleFor(11 * i)
+    await dog.look()
+  }
+  expect(givenUp).toEqual([])
+  expect((await readJob(db, jobId))?.status).toBe('running')
+  // Not more and more of them: the time between two doubles.
+  expect(owed()).toEqual([1, 2, 3].map((n) => `${jobId}.requested~revival.1.start.line.${n}`))
+})
+
+it('gives up a job whose messages wait when nobody does any of that work', async () => {
+  await gateway.deps.db.pool.query("update job_stages set progressed_at = now() - interval '1 day'")
+  const dog = watchdog({ backlog: async () => [{ durable: 'tagger-job-requested', pending: 40, inFlight: 0 }] })
+  for (let i = 1; i <= 4; i++) {
+    await idleFor(11 * i)
+    await dog.look()
+  }
+  expect(givenUp).toHaveLength(1)
+})
+
+it('counts the time of a retried job from its retry', async () => {
+  const { db } = gateway.deps
+  await db.transaction((tx) => planStage(tx, jobId, 'embed', [{}, {}]))
+  await gateway.call(key, 'POST', `/api/jobs/${jobId}/cancel`)
+  await idleFor(60)
+  await db.pool.query("update job_stages set progressed_at = now() - interval '1 hour' where job_id = $1", [jobId])
+  await gateway.call(key, 'POST', `/api/jobs/${jobId}/retry`)
+  gateway.owed.length = 0
+  await watchdog({ backlog: async () => [{ ...idle, pending: 2 }] }).look()
+  expect(owed()).toEqual([])
+})
+
 it('fails a job that nobody takes on, with a reason, and lets the next begin', async () => {
   const next = (await gateway.call(key, 'POST', `/api/wikis/${wikiId}/jobs`)).body.id
   const dog = watchdog()

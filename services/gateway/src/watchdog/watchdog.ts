@@ -5,10 +5,12 @@ import {
   countOutbox,
   type Database,
   failJob,
+  hasStageMoved,
   type Job,
   listRunningJobs,
   listWaitingWikis,
   readLastProgress,
+  readRevivals,
   type Transaction,
   withTryLock,
 } from '@tagloom/database'
@@ -21,7 +23,8 @@ import { type Owed, readOwed, type Step } from '../job-life/owed.ts'
  * store, nobody has it any more. The watchdog sees that and sends the message again, built from the job's rows.
  * A job is stuck when, twice in a row at the same place, nothing waits, nothing is in hand and nothing is owed; or when it has not moved
  * for `stallMs`, which also finds a message lost while other jobs keep the workers busy.
- * At one place a job is revived `maxRevivals` times, then it fails. Sending what was not lost is harmless: handlers know it.
+ * At one place a job is revived `maxRevivals` times, then it fails; revivals of one that waits in line, its messages behind those of jobs
+ * that move, do not count. Sending what was not lost is harmless: handlers know it.
  */
 
 export interface WatchdogDeps {
@@ -44,8 +47,6 @@ export class Watchdog {
   readonly #deps: WatchdogDeps
   /** Job → place at which it was last seen with nothing going on */
   #quietAt = new Map<string, string>()
-  /** Job → when it was last revived */
-  #revivedAt = new Map<string, number>()
 
   constructor(deps: WatchdogDeps) {
     this.#deps = deps
@@ -61,50 +62,68 @@ export class Watchdog {
   }
 
   async #reviveStuck(jobs: readonly Job[]): Promise<void> {
-    const quiet = jobs.length > 0 && (await this.#isQuiet())
+    const backlog = jobs.length > 0 ? await this.#deps.backlog() : []
+    const quiet = await this.#isQuiet(backlog)
     const quietAt = new Map<string, string>()
-    const revivedAt = new Map<string, number>()
     for (const job of jobs) {
-      const before = this.#revivedAt.get(job.id)
-      if (before !== undefined) revivedAt.set(job.id, before)
-      const { place } = await readOwed(this.#deps.db, job)
+      const { place, step } = await readOwed(this.#deps.db, job)
       const moved = (await readLastProgress(this.#deps.db, job.id)).getTime()
-      const idleMs = Date.now() - Math.max(moved, before ?? 0)
-      const lost = quiet && this.#quietAt.get(job.id) === place
-      if (lost || idleMs > this.#deps.stallMs) {
-        revivedAt.set(job.id, Date.now())
-        await this.#revive(job, (Date.now() - moved) / 1000)
-      } else if (quiet) quietAt.set(job.id, place)
+      const idleMs = Date.now() - moved
+      if (quiet && this.#quietAt.get(job.id) === place) await this.#revive(job, place, idleMs)
+      else if (idleMs > this.#deps.stallMs) await this.#reviveStalled(job, place, step, idleMs, backlog)
+      else if (quiet) quietAt.set(job.id, place)
     }
     this.#quietAt = quietAt
-    this.#revivedAt = revivedAt
   }
 
-  async #isQuiet(): Promise<boolean> {
-    const backlog = await this.#deps.backlog()
+  async #isQuiet(backlog: readonly Backlog[]): Promise<boolean> {
     if (backlog.some((row) => workers.test(row.durable) && row.pending + row.inFlight > 0)) return false
     return (await countOutbox(this.#deps.db)) === 0
   }
 
-  async #revive(job: Job, idleSeconds: number): Promise<void> {
+  /** When the job has also not been revived for as long; in a line, for twice as long each time. */
+  async #reviveStalled(job: Job, place: string, step: Step, idleMs: number, backlog: readonly Backlog[]) {
+    const { db, stallMs } = this.#deps
+    const { last } = await readRevivals(db, consumer, nameOf(job, place))
+    const sinceMs = Math.min(idleMs, Date.now() - (last?.getTime() ?? 0))
+    if (sinceMs <= stallMs) return
+    const durable = `${serviceOf(step)}-${step.replaceAll('.', '-')}`
+    const waits = backlog.some((row) => row.durable.endsWith(durable) && row.pending > 0)
+    const inLine = waits && (await hasStageMoved(db, stageOf(step), stallMs))
+    if (!inLine) return this.#revive(job, place, idleMs)
+    const { count } = await readRevivals(db, consumer, `${nameOf(job, place)}line.`)
+    if (sinceMs > stallMs * 2 ** count) await this.#revive(job, place, idleMs, `line.${count + 1}`)
+  }
+
+  /** @param inLine how a revival is named that does not count, since the workers are busy with others */
+  async #revive(job: Job, place: string, idleMs: number, inLine?: string): Promise<void> {
     const { relay, maxRevivals, onRevived, onGivenUp } = this.#deps
     const done = await relay.commit(async (tx, owe) => {
-      const suffix = await claimRevival(tx, job, maxRevivals)
+      const suffix = await claimRevival(tx, job, place, inLine ? [inLine] : counted(maxRevivals))
       const owed = await readOwed(tx, job, suffix)
       if (suffix !== undefined) owe(...owed.messages)
-      return suffix === undefined ? { owed, reason: await giveUp(tx, owe, job, owed.step, maxRevivals) } : { owed }
+      if (suffix !== undefined || inLine) return { owed }
+      return { owed, reason: await giveUp(tx, owe, job, owed.step, maxRevivals) }
     })
-    if (done.reason === undefined) onRevived({ job, owed: done.owed, idleSeconds })
+    if (done.reason === undefined) onRevived({ job, owed: done.owed, idleSeconds: idleMs / 1000 })
     else onGivenUp({ job, owed: done.owed, reason: done.reason })
   }
 }
 
-/** Counts revivals at a place in the inbox, so that they are counted over restarts and gateways. @returns undefined after the last */
-async function claimRevival(tx: Transaction, job: Job, maxRevivals: number): Promise<string | undefined> {
-  const { place } = await readOwed(tx, job)
-  for (let revival = 1; revival <= maxRevivals; revival++) {
-    const suffix = `revival.${place}.${revival}`
-    if (await claimInbox(tx, 'gateway-watchdog', `${job.id}.${suffix}`)) return suffix
+/** Revivals are noted in the inbox, so that they are known over restarts and to every gateway. */
+const consumer = 'gateway-watchdog'
+const nameOf = (job: Job, place: string): string => `${job.id}.revival.${place}.`
+const counted = (most: number): string[] => Array.from({ length: most }, (_, before) => String(before + 1))
+
+/** Takes the first of these names that is free. @returns undefined when none is */
+async function claimRevival(
+  tx: Transaction,
+  job: Job,
+  place: string,
+  names: readonly string[],
+): Promise<string | undefined> {
+  for (const name of names) {
+    if (await claimInbox(tx, consumer, `${nameOf(job, place)}${name}`)) return `revival.${place}.${name}`
   }
   return undefined
 }
