@@ -38,6 +38,7 @@ test('what cannot be read is left out, and what comes after it is seen', async (
   const seen = collect(bus, 1)
   await bus.publish(cancelled('before'))
   await bus.publish({ ...cancelled('broken'), body: '{"not":' })
+  await bus.publish({ ...cancelled('empty'), body: cancelled('empty').body.replace(/"data":.*$/, '"data":null}') })
   await bus.publish(cancelled('after'))
   await until(() => seen.jobs.length === 2)
   expect(seen.jobs).toEqual(['before', 'after'])

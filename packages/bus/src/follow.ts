@@ -1,7 +1,7 @@
 import { DeliverPolicy, type JsMsg } from '@nats-io/jetstream'
-import type { CloudEvent } from '@tagloom/contracts'
+import { type CloudEvent, type EventDeclaration, events } from '@tagloom/contracts'
 import type { BusCore } from './core.ts'
-import { readEnvelope } from './message.ts'
+import { readMessage } from './message.ts'
 import { pause } from './pause.ts'
 
 export interface FollowOptions {
@@ -19,6 +19,7 @@ export interface Followed {
 }
 
 const longestPauseMs = 5_000
+const declared: readonly EventDeclaration[] = Object.values(events)
 
 /**
  * Events as they come, to this process alone: nothing is acknowledged and nothing shared. Ends when the signal aborts.
@@ -40,7 +41,7 @@ export async function* follow(core: BusCore, options: FollowOptions): AsyncGener
         if (signal.aborted) return
         next = raw.seq + 1
         failures = 0
-        const envelope = read(raw)
+        const envelope = read(raw, signal)
         if (envelope) yield { sequence: raw.seq, envelope }
       }
     } catch (error) {
@@ -72,9 +73,10 @@ async function* openFrom(core: BusCore, options: FollowOptions, sequence: number
   }
 }
 
-function read(raw: JsMsg): CloudEvent | undefined {
+/** What is not as declared is left out too: a follower trusts what it gets, and must not end by what somebody else sent. */
+function read(raw: JsMsg, signal: AbortSignal): CloudEvent | undefined {
   try {
-    return readEnvelope(raw.data)
+    return readMessage(declared, raw, signal).envelope
   } catch {
     return undefined
   }

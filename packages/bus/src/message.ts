@@ -58,7 +58,7 @@ export function idsOf(message: Message | undefined): LogContext {
 }
 
 /** @throws Reject */
-export function readEnvelope(bytes: Uint8Array): CloudEvent {
+function readEnvelope(bytes: Uint8Array): CloudEvent {
   let parsed: unknown
   try {
     parsed = JSON.parse(decoder.decode(bytes))
