@@ -213,12 +213,18 @@ async function cpuOf(base: string): Promise<number> {
 
 // biome-ignore lint/suspicious/noExplicitAny: answers of several routes
 async function call(base: string, method: string, path: string, body?: unknown): Promise<any> {
-  const answer = await fetch(base + path, {
-    method,
-    headers: { 'x-api-key': apiKey, ...(body === undefined ? {} : { 'content-type': 'application/json' }) },
-    ...(body === undefined ? {} : { body: JSON.stringify(body) }),
-    signal: AbortSignal.timeout(60_000),
-  })
-  if (!answer.ok) throw new Error(`${method} ${path}: ${answer.status} ${await answer.text()}`)
-  return answer.json()
+  const end = Date.now() + 60_000
+  for (;;) {
+    const answer = await fetch(base + path, {
+      method,
+      headers: { 'x-api-key': apiKey, ...(body === undefined ? {} : { 'content-type': 'application/json' }) },
+      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+      signal: AbortSignal.timeout(60_000),
+    })
+    if (answer.ok) return answer.json()
+    // A gateway that just started on a busy machine says that it is overloaded.
+    if (answer.status !== 503 || Date.now() > end)
+      throw new Error(`${method} ${path}: ${answer.status} ${await answer.text()}`)
+    await new Promise((resolve) => setTimeout(resolve, 500))
+  }
 }
