@@ -7,7 +7,7 @@ import {
   evaluateClustering,
   VectorError,
 } from '@tagloom/kernels'
-import { answerParent } from '@tagloom/service-kit'
+import { answerParent } from '@tagloom/service-kit/worker'
 
 export interface ClusterInput {
   /** [pages × dims] row-major float32 */

@@ -8,7 +8,7 @@ import {
   topicWords,
   WordDocuments,
 } from '@tagloom/kernels'
-import { answerParent } from '@tagloom/service-kit'
+import { answerParent } from '@tagloom/service-kit/worker'
 import type { ClusterPhrases, CountInput, CountResult, TopicFigures } from './phrases.ts'
 
 /*

@@ -1,6 +1,6 @@
 import type { StoredCluster, StoredTag } from '@tagloom/database'
 import { type Proposal, type Resolution, resolveTags, type VocabularyMode } from '@tagloom/kernels'
-import { answerParent } from '@tagloom/service-kit'
+import { answerParent } from '@tagloom/service-kit/worker'
 import type { ClusterPhrases } from '../clusters-formed/phrases.ts'
 
 /*
