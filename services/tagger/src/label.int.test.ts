@@ -1,7 +1,16 @@
 import { whenDrained } from '@tagloom/bus/testing'
 import { events, type MetricSample, toMessage } from '@tagloom/contracts'
-import { approveTag, completeJob, ensureTags, mergeTag, readStages, readVocabulary, rejectTag } from '@tagloom/database'
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import {
+  approveTag,
+  completeJob,
+  ensureTags,
+  mergeTag,
+  readJob,
+  readStages,
+  readVocabulary,
+  rejectTag,
+} from '@tagloom/database'
+import { afterAll, beforeAll, expect, test, vi } from 'vitest'
 import { openTagger, type TaggerUnderTest } from './testing.ts'
 
 let tagger: TaggerUnderTest
@@ -147,5 +156,27 @@ test('a wiki without clusters is labelled at once', async () => {
   await tagger.deps.db.pool.query('delete from clusters where job_id = $1', [jobId])
   await tagger.label(wikiId, jobId)
   expect(await tagger.tagsOf(jobId)).toEqual({})
+  await end(jobId)
+})
+
+test('tags that come while the labels are matched take part, and cost no delivery', async () => {
+  const wikiId = await tagger.wiki()
+  const jobId = await tagger.clusteredJob(wikiId)
+  const { deps } = tagger
+  const retried = deps.log.of('message_retried').length
+  let imported = 0
+  const transaction = deps.db.transaction.bind(deps.db)
+  // Another tag between each look at the vocabulary and the transaction that writes, as an import would.
+  const spy = vi.spyOn(deps.db, 'transaction').mockImplementation(async (work) => {
+    await transaction((tx) => ensureTags(tx, wikiId, [`Imported ${imported++}`], 'imported'))
+    return transaction(work)
+  })
+  await tagger.label(wikiId, jobId)
+  spy.mockRestore()
+  await whenDrained(deps.bus)
+  expect(imported).toBeGreaterThan(0)
+  expect(deps.log.of('message_retried')).toHaveLength(retried)
+  const vocabulary = await readVocabulary(deps.db, wikiId, (await readJob(deps.db, jobId))!.model!)
+  expect(vocabulary.find(({ label }) => label === 'Imported 0')?.embedding).not.toBeNull()
   await end(jobId)
 })

@@ -1,4 +1,4 @@
-import { type Message, RetryLater } from '@tagloom/bus'
+import type { Message } from '@tagloom/bus'
 import { events, jobOptionDefaults, toMessage } from '@tagloom/contracts'
 import {
   createTags,
@@ -48,13 +48,16 @@ export async function handleLabelsProposed(
     const input = await readInput(deps, job_id)
     const known = await readVocabulary(deps.db, wiki_id, deps.vectors.modelId)
     const proposed = [...input.proposals.values()].flat().map(({ label }) => label)
-    const labels = [...new Set([...proposed, ...known.map(({ label }) => label)])]
-    const vectorOf = await deps.vectors.of(labels)
+    const asked = new Set([...proposed, ...known.map(({ label }) => label)])
+    const vectorOfAsked = await deps.vectors.of(asked)
     return async (tx, owe) => {
       if (!job) return
       const vocabulary = await readVocabulary(tx, wiki_id, deps.vectors.modelId, true)
-      const asked = new Set(labels)
-      if (vocabulary.some(({ label }) => !asked.has(label))) throw new RetryLater(100, 'the vocabulary grew meanwhile')
+      // What came meanwhile is little: trying again instead would not end while pages with tags are imported.
+      const came = vocabulary.map(({ label }) => label).filter((label) => !asked.has(label))
+      const vectorOfCame = await deps.vectors.of(came)
+      const vectorOf = (label: string) => (asked.has(label) ? vectorOfAsked : vectorOfCame)(label)
+      const labels = [...asked, ...came]
       const vectors = new Float32Array(labels.length * deps.vectors.dims)
       labels.forEach((label, row) => {
         vectors.set(vectorOf(label), row * deps.vectors.dims)
