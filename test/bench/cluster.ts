@@ -2,11 +2,13 @@
  * Speed and quality of clustering, with the fields of the peers' script, so that both can be read side by side.
  *
  *   npm run bench -- cluster --vectors F.f32 --dims 384 [--labels L.ndjson] [--seed 42] [--threads N] [--device cpu]
- *                            [--exact-up-to 20000] [--limit N] [--repeat N] [--sizes 1000,3000,10000]
+ *                            [--exact-up-to 20000] [--limit N] [--repeat N] [--seeds 1,2,3] [--sizes 1000,3000,10000]
  *
  * F is raw little-endian float32, row by row; L has one JSON object with "label" a line, in the same order. Prints one JSON line:
  * `seconds` from vectors to layers in a warm process (the second run), `cold_seconds` from the start of the process to the first
- * layers. --repeat clusters that many times more and says whether all layers are the same. --sizes prints a line for each number of
+ * layers. --repeat clusters that many times more and says whether all layers are the same. --seeds
+ * gives the least adjusted Rand index between the chosen layers of these seeds and of --seed (the seed enters with the cells of
+ * approximate neighbours: --exact-up-to 0 shows it on small sets). --sizes prints a line for each number of
  * rows, taken evenly from F.
  */
 import { readFileSync } from 'node:fs'
@@ -24,6 +26,7 @@ const options = {
   'exact-up-to': { type: 'string' },
   limit: { type: 'string' },
   repeat: { type: 'string', default: '0' },
+  seeds: { type: 'string' },
   sizes: { type: 'string' },
 } as const
 
@@ -72,6 +75,7 @@ async function measure(products: Products, rows: Rows, values: Values): Promise<
       recall_at_15: await recall(products, found, rows.dims),
       silhouette: evaluation.silhouette.score,
       silhouette_cosine: evaluation.silhouetteCosine.score,
+      ...(values.seeds === undefined ? {} : { seed_ari: await leastAgreement(products, rows, values, found) }),
       same_layers: same.every((other) => sameLayers(other, found)),
       device: products.device,
       peak_rss_mb: Math.round(peak),
@@ -83,6 +87,17 @@ async function clusterOnce(products: Products, { vectors, dims }: Rows, values: 
   const exactUpTo = values['exact-up-to']
   const how = { seed: Number(values.seed), ...(exactUpTo === undefined ? {} : { exactUpTo: Number(exactUpTo) }) }
   return clusterPages(vectors, dims, {}, { nearest: (rows, width, k) => nearestRows(products, rows, width, k, how) })
+}
+
+async function leastAgreement(products: Products, rows: Rows, values: Values, found: Clustering): Promise<number> {
+  let least = 1
+  for (const seed of values.seeds!.split(',')) {
+    const other = await clusterOnce(products, rows, { ...values, seed })
+    const labels = other.layers[other.chosen]?.labels
+    const own = found.layers[found.chosen]?.labels
+    if (labels && own) least = Math.min(least, agreement(own, labels).ari)
+  }
+  return round(least)
 }
 
 function readRows({ vectors, dims: width, labels }: Values): Rows {
