@@ -44,6 +44,8 @@ export function openDatabase(options: DatabaseOptions): Database {
     statement_timeout: options.statementTimeoutMs ?? 120_000,
     idle_in_transaction_session_timeout: 120_000,
     keepAlive: true,
+    // Without it the system first asks after two hours whether a server that says nothing is still there.
+    keepAliveInitialDelayMillis: 10_000,
   })
   // Without a listener the restart of a database server ends this process.
   pool.on('error', (error) => options.onIdleError?.(error))
