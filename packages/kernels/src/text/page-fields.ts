@@ -43,7 +43,7 @@ function withoutMarkup(source: string, links: string[]): string {
   }
   return source
     .replace(/^---[ \t]*\r?\n[\s\S]{0,10000}?\n---[ \t]*$/m, (all, at: number) => (at === 0 ? '' : all))
-    .replace(/^[ \t]*(`{3,}|~{3,})[^\n]*\n[\s\S]*?(?:^[ \t]*\1[ \t]*$|$(?![\s\S]))/gm, '\n\n')
+    .replace(/^[ \t]*(`{3,20}|~{3,20})[^\n]*\n[\s\S]*?(?:^[ \t]*\1[ \t]*$|$(?![\s\S]))/gm, '\n\n')
     .replace(/<!--[\s\S]*?(?:-->|$)/g, ' ')
     .replace(/<(script|style|pre|code|svg|math|nowiki|syntaxhighlight|ref)\b[^>]*>[\s\S]*?<\/\1>/gi, '\n\n')
     .replace(/<h([1-6])\b[^>]{0,200}>([^<]{0,300})<\/h\1>/gi, (_, n: string, t: string) => `\n${'#'.repeat(+n)} ${t}\n`)
@@ -58,14 +58,14 @@ function withoutMarkup(source: string, links: string[]): string {
     .replace(/<\/?[a-z][^>\n]{0,1000}>/gi, ' ')
     .replace(/\b[a-z][a-z0-9+.-]{1,20}:\/\/[^\s<>)\]"']+/gi, '\n\n')
     .replace(/\b(?:www\.|mailto:)\S+/gi, '\n\n')
-    .replace(/[\w.+-]+@[\w-]+\.[\w.-]+/g, '\n\n')
+    .replace(/(?<![\w.+-])[\w.+-]{1,64}@[\w-]{1,63}\.[\w.-]{1,200}/g, '\n\n')
     .replace(/(?<![\p{L}\p{N}])@[\w-]{1,60}(?!\/)/gu, '\n\n')
     .replace(/\b(?:0x)?[0-9a-f]{12,}\b/gi, '\n\n')
     .replace(/&(?:[a-z]{2,8}|#x?[0-9a-f]{1,6});/gi, ' ')
     .replace(/:[a-z0-9_+]{2,30}:/g, ' ')
     .replace(/(?<=\S)[*~]{1,3}|[*~]{1,3}(?=\S)|'{2,5}/g, '')
     .replace(/(?<![\p{L}\p{N}_])_{1,2}(?=\S)|(?<=\S)_{1,2}(?![\p{L}\p{N}_])/gu, '')
-    .replace(/`+([^`\n]{1,200})`+/g, (_, code: string) => (isIdentifier(code.trim()) ? code : '\n\n'))
+    .replace(/(?<!`)`{1,3}([^`\n]{1,200})`{1,3}/g, (_, code: string) => (isIdentifier(code.trim()) ? code : '\n\n'))
 }
 
 /** Addresses of people and of those who collect for them: the link's text is a name, not a topic. */
