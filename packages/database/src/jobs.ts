@@ -107,13 +107,20 @@ export async function countJobPages(db: Executor, jobId: string): Promise<number
 }
 
 /**
- * Completes a running job and, unless it is a dry run, points its wiki at it.
+ * Completes a running job and, unless it is a dry run, points its wiki at it. An old job that was retried does not take the wiki back from
+ * a newer one.
  * @returns false when the job isn't running: nothing was changed
  */
 export async function completeJob(tx: Transaction, jobId: string, summary: Record<string, number>): Promise<boolean> {
   const job = await endJob(tx, jobId, 'completed', { summary, errorCode: null, errorReason: null })
   if (!job) return false
-  if (!job.dryRun) await tx.orm.update(wikis).set({ currentJobId: jobId }).where(eq(wikis.id, job.wikiId))
+  if (!job.dryRun) {
+    const newer = sql`(select c.created_at from jobs c where c.id = ${wikis.currentJobId}) > (select j.created_at from jobs j where j.id = ${jobId})`
+    await tx.orm
+      .update(wikis)
+      .set({ currentJobId: jobId })
+      .where(and(eq(wikis.id, job.wikiId), sql`${newer} is not true`))
+  }
   return true
 }
 

@@ -11,6 +11,7 @@ import {
   readJob,
   readOpenBatches,
   readStages,
+  readWiki,
   requeueJob,
   startNextJob,
   sumBatchResults,
@@ -96,6 +97,20 @@ test('jobs of one wiki run one after the other', async () => {
   await db.transaction((tx) => completeJob(tx, jobId, { pages_tagged: 1 }))
   const next = await db.transaction((tx) => startNextJob(tx, wikiId))
   expect(next).toMatchObject({ id: second?.id, previousJobId: jobId })
+})
+
+test('an old job that is retried does not take its wiki back from a newer one', async () => {
+  const { jobId: old, wikiId } = await runningJob()
+  const start = () => db.transaction((tx) => startNextJob(tx, wikiId))
+  const complete = (jobId: string) => db.transaction((tx) => completeJob(tx, jobId, {}))
+  await db.transaction((tx) => failJob(tx, old, 'poison', 'once'))
+  await db.transaction((tx) => createJob(tx, { wikiId, options: {} }))
+  const newer = (await start())?.id as string
+  await complete(newer)
+  await db.transaction((tx) => requeueJob(tx, old))
+  await start()
+  expect(await complete(old)).toBe(true)
+  expect((await readWiki(db, wikiId))?.currentJobId).toBe(newer)
 })
 
 test('an idempotency key makes one job', async () => {

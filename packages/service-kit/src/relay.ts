@@ -1,6 +1,6 @@
 import type { Bus } from '@tagloom/bus'
 import type { OutgoingMessage } from '@tagloom/contracts'
-import { addOutbox, type Database, type Transaction, takeOutbox } from '@tagloom/database'
+import { addOutbox, type Database, pruneInbox, type Transaction, takeOutbox } from '@tagloom/database'
 import type { Log } from './log.ts'
 import { plainError } from './plain-error.ts'
 
@@ -34,6 +34,9 @@ export interface RelayOptions {
 }
 
 const sweepBatch = 200
+const pruneEveryMs = 3_600_000
+/** One day longer than the stream keeps a message: an older row can meet no delivery. */
+const inboxDays = 8
 const mostBatches = 50
 
 export function createRelay(options: RelayOptions): Relay {
@@ -65,9 +68,14 @@ export function createRelay(options: RelayOptions): Relay {
   }
 
   let failing = false
+  let prunedAt = Date.now()
   const sweepOnce = async () => {
     try {
       await sweep()
+      if (Date.now() - prunedAt > pruneEveryMs) {
+        prunedAt = Date.now()
+        await pruneInbox(db, inboxDays)
+      }
       failing = false
     } catch (error) {
       // One line for each outage, not for each second of it.
