@@ -1,7 +1,7 @@
 import { whenDrained } from '@tagloom/bus/testing'
 import { events, type MetricSample } from '@tagloom/contracts'
 import { completeJob } from '@tagloom/database'
-import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
+import { afterEach, beforeEach, expect, test } from 'vitest'
 import { openTagger, type TaggerUnderTest } from '../testing.ts'
 import {
   type MisbehavingServer,
@@ -17,7 +17,8 @@ let server: MisbehavingServer
 let tagger: TaggerUnderTest
 let wikiId: number
 
-beforeAll(async () => {
+// Each test has taggers of its own: what one server did would leave the circuit breaker of the next test open.
+beforeEach(async () => {
   server = await openMisbehavingServer(20)
   tagger = await openTagger({
     LLM_ENDPOINT: server.endpoint,
@@ -31,15 +32,10 @@ beforeAll(async () => {
   for (let k = 0; k < 3; k++) await tagger.start()
   wikiId = await tagger.wiki()
 })
-afterAll(async () => {
+afterEach(async () => {
   await tagger.close()
   await server.close()
 })
-beforeEach(async () => {
-  server.reset()
-  await tagger.deps.db.pool.query('truncate llm_replies')
-})
-
 async function run(
   options = {},
 ): Promise<{ counted: (name: string) => number; tags: Record<string, string[]>; jobId: string }> {
