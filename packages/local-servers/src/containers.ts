@@ -20,6 +20,8 @@ interface ContainerKind {
   /** Its log says this when it is nearly there. The default way to wait needs a shell in the image. */
   readyLine: RegExp
   environment: Record<string, string>
+  /** Ends it in order. PostgreSQL waits for its clients at SIGTERM, and for nobody at SIGINT, as its official image is stopped. */
+  stopSignal: 'SIGTERM' | 'SIGINT'
   url(hostPort: number): string
   isServing(hostPort: number): Promise<boolean>
 }
@@ -34,7 +36,7 @@ export async function containerServer(kind: 'postgres' | 'nats' | 'redis'): Prom
   const id = randomBytes(8).toString('hex')
   let container: StartedTestContainer | undefined
 
-  async function signal(name: 'SIGTERM' | 'SIGKILL'): Promise<void> {
+  async function signal(name: 'SIGTERM' | 'SIGINT' | 'SIGKILL'): Promise<void> {
     if (container === undefined) return
     const client = await getContainerRuntimeClient()
     const handle = client.container.getById(container.getId())
@@ -72,7 +74,7 @@ export async function containerServer(kind: 'postgres' | 'nats' | 'redis'): Prom
   return {
     url: wanted.url(hostPort),
     start,
-    stop: () => signal('SIGTERM'),
+    stop: () => signal(wanted.stopSignal),
     kill: () => signal('SIGKILL'),
     async wipe() {
       container = undefined
@@ -104,6 +106,7 @@ const KINDS: Record<'postgres' | 'nats' | 'redis', () => ContainerKind> = {
         'max_connections=200',
       ],
       environment: { POSTGRES_USER: 'tagloom', POSTGRES_PASSWORD: password, POSTGRES_DB: 'tagloom' },
+      stopSignal: 'SIGINT',
       url,
       isServing: (port) => answersQuery(url(port)),
     }
@@ -117,6 +120,7 @@ const KINDS: Record<'postgres' | 'nats' | 'redis', () => ContainerKind> = {
     // As in nats.ts: what streams set aside may be more than the disk has.
     files: [{ target: '/tagloom.conf', content: 'jetstream { store_dir: /data, max_file_store: 16TB }\n' }],
     environment: {},
+    stopSignal: 'SIGTERM',
     url: (port) => `nats://127.0.0.1:${port}`,
     isServing: (port) =>
       readNatsInfo('127.0.0.1', port, 1_000).then(
@@ -131,6 +135,7 @@ const KINDS: Record<'postgres' | 'nats' | 'redis', () => ContainerKind> = {
     readyLine: /Ready to accept connections/,
     command: ['--save', '', '--appendonly', 'no'],
     environment: {},
+    stopSignal: 'SIGTERM',
     url: (port) => `redis://127.0.0.1:${port}`,
     isServing: answersPing,
   }),
