@@ -65,6 +65,24 @@ test('a plain NATS client sees a job as CloudEvents, in order, from its request 
   expect(traces.size).toBe(1)
 }, 120_000)
 
+test('a plain NATS client sees an alert when a job crosses a threshold', async () => {
+  const { wikiId } = await system.tag(wiki.path, 'crossing')
+  const run = async () => {
+    const response = await fetch(`${system.client.base}/api/wikis/${wikiId}/jobs`, {
+      method: 'POST',
+      headers: { authorization: `Bearer ${system.client.key}`, 'content-type': 'application/json' },
+      // No tag is that sure: pages get none, fewer than the two that the default rule asks for.
+      body: JSON.stringify({ confidence_threshold: 1 }),
+      signal: AbortSignal.timeout(10_000),
+    })
+    expect(response.status).toBe(202)
+  }
+  const seen = await eventsDuring(run, (all) => names(all).includes('alert.raised'))
+  const alert = seen.find((event) => event.type.includes('alert.raised'))
+  expect(Value.Check(CloudEvent, alert)).toBe(true)
+  expect(alert?.data).toMatchObject({ wiki_id: wikiId, severity: 'info', metric: 'avg_tags_per_page' })
+}, 120_000)
+
 test('every page of a clear topic is tagged, and topics have tags of their own', async () => {
   const { wikiId, job } = await system.tag(wiki.path, 'topics')
   expect(await readCurrentJob(db, wikiId)).toBe(job.id)
