@@ -1,3 +1,6 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { connect } from '@nats-io/transport-node'
 import { CloudEvent, type CloudEvent as Event } from '@tagloom/contracts'
 import { type Database, openDatabase } from '@tagloom/database'
@@ -81,6 +84,19 @@ test('a plain NATS client sees an alert when a job crosses a threshold', async (
   const alert = seen.find((event) => event.type.includes('alert.raised'))
   expect(Value.Check(CloudEvent, alert)).toBe(true)
   expect(alert?.data).toMatchObject({ wiki_id: wikiId, severity: 'info', metric: 'avg_tags_per_page' })
+}, 120_000)
+
+test('a wiki of one page, which has no topic, completes without tags', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'tagloom-test-wiki-'))
+  const path = join(folder, 'wiki.ndjson')
+  writeFileSync(path, `${JSON.stringify({ id: 'alone', title: 'Alone', text: 'A page without others.' })}\n`)
+  try {
+    const { job } = await system.tag(path, 'a page alone')
+    expect(job).toMatchObject({ status: 'completed', failure: null })
+    expect(await readTags(db, job.id)).toEqual([])
+  } finally {
+    rmSync(folder, { recursive: true, force: true })
+  }
 }, 120_000)
 
 test('every page of a clear topic is tagged, and topics have tags of their own', async () => {

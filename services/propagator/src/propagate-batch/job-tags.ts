@@ -89,7 +89,8 @@ async function loadJobTags(db: Database, job: Job): Promise<JobTags> {
     byCluster,
     tagVectors,
     dims,
-    background: await background(tagVectors, await readVectorSample(db, job.id, model, SAMPLE_PAGES), dims),
+    // A wiki without a topic has no tags, and so nothing that pages could be compared with.
+    background: await background(tagVectors, dims ? await readVectorSample(db, job.id, model, SAMPLE_PAGES) : [], dims),
   }
 }
 
