@@ -9,7 +9,7 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
-import { nearestRows, openProducts } from '@tagloom/inference'
+import { openProducts } from '@tagloom/inference'
 import { type Clustering, type ClusterLayer, clusterPages } from '@tagloom/kernels'
 
 const options = {
@@ -29,12 +29,7 @@ export async function run(args: string[]): Promise<void> {
   const vectors = new Float32Array(bytes.byteLength / 4)
   new Uint8Array(vectors.buffer).set(bytes)
   const products = await openProducts({ device: 'cpu' })
-  const found = await clusterPages(
-    vectors,
-    Number(values.dims),
-    {},
-    { nearest: (rows, dims, k) => nearestRows(products, rows, dims, k) },
-  )
+  const found = await clusterPages(vectors, Number(values.dims), {}, products)
   await products.close()
   mkdirSync(values.to, { recursive: true })
   writeFileSync(join(values.to, 'layers.svg'), drawLayers(found))

@@ -13,7 +13,7 @@
  */
 import { readFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
-import { nearestRows, openProducts, type Products } from '@tagloom/inference'
+import { openProducts, type Products } from '@tagloom/inference'
 import { agreement, type Clustering, clusterPages, evaluateClustering, rowsInClusters } from '@tagloom/kernels'
 
 const options = {
@@ -86,7 +86,7 @@ async function measure(products: Products, rows: Rows, values: Values): Promise<
 async function clusterOnce(products: Products, { vectors, dims }: Rows, values: Values): Promise<Clustering> {
   const exactUpTo = values['exact-up-to']
   const how = { seed: Number(values.seed), ...(exactUpTo === undefined ? {} : { exactUpTo: Number(exactUpTo) }) }
-  return clusterPages(vectors, dims, {}, { nearest: (rows, width, k) => nearestRows(products, rows, width, k, how) })
+  return clusterPages(vectors, dims, how, products)
 }
 
 async function leastAgreement(products: Products, rows: Rows, values: Values, found: Clustering): Promise<number> {
@@ -159,11 +159,12 @@ async function recall(products: Products, found: Clustering, dims: number): Prom
   }
   const count = Math.min(recallRows, nodes)
   let hits = 0
+  const values = new Float32Array(nodes)
   for (let i = 0; i < count; i++) {
     const node = Math.floor((i * nodes) / count)
-    const own = distinct.subarray(node * dims, (node + 1) * dims)
-    const best = await products.best(own, distinct, dims, k + 1)
-    const last = [...best.values].filter((_, j) => best.indices[j] !== node)[k - 1]!
+    await products.multiply(distinct.subarray(node * dims, (node + 1) * dims), distinct, dims, values)
+    values[node] = -2
+    const last = values.slice().sort()[nodes - k]!
     for (let at = node * k; at < (node + 1) * k; at++) {
       if (indices[at]! >= 0 && similarities[at]! >= last - 1e-6) hits++
     }

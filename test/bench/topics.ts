@@ -14,7 +14,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
-import { nearestRows, openEmbedder, openProducts } from '@tagloom/inference'
+import { openEmbedder, openProducts } from '@tagloom/inference'
 import {
   clusterPages,
   PhraseCounts,
@@ -85,8 +85,7 @@ async function cluster(vectors: Float32Array, dims: number, targetClusters: numb
     own.set(vectors.subarray(row * dims, (row + 1) * dims), at * dims)
   })
   const products = await openProducts({ device: 'cpu' })
-  const nearest = (of: Float32Array, width: number, k: number) => nearestRows(products, of, width, k)
-  const found = await clusterPages(own, dims, targetClusters === undefined ? {} : { targetClusters }, { nearest })
+  const found = await clusterPages(own, dims, targetClusters === undefined ? {} : { targetClusters }, products)
   await products.close()
   const labels = new Int32Array(rows.length).fill(-1)
   const layer = found.layers[found.chosen]

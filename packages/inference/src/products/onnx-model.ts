@@ -6,7 +6,7 @@
 type OnnxType = 'float' | 'int32' | 'int64'
 /** A dimension is a number, or a name for one that is known only when the graph runs. */
 export type OnnxValue = { name: string; type: OnnxType; shape: (number | string)[] }
-export type OnnxNode = {
+type OnnxNode = {
   op: string
   inputs: string[]
   outputs: string[]

@@ -1,14 +1,13 @@
 import { expect, test } from 'vitest'
 import { assignPages } from './assign-pages.ts'
 import { clusterPages } from './cluster-pages.ts'
-import { bruteNearest, noise, topics } from './testing.ts'
+import { bruteProduct, noise, topics } from './testing.ts'
 import { unitVectors } from './vectors.ts'
 
 const dims = 24
 
 async function clustersOf(vectors: Float32Array) {
-  const nearest = async (rows: Float32Array, width: number, k: number) => bruteNearest(rows, width, k)
-  const found = await clusterPages(vectors, dims, {}, { nearest })
+  const found = await clusterPages(vectors, dims, {}, { multiply: bruteProduct })
   return found.layers[found.chosen]!
 }
 

@@ -1,14 +1,10 @@
 import { expect, test } from 'vitest'
 import { type Clustering, clusterPages } from './cluster-pages.ts'
 import { evaluateClustering } from './evaluate.ts'
-import type { Neighbours } from './neighbour-graph.ts'
-import { bruteNearest, bruteProduct, noise, topics } from './testing.ts'
-
-const nearest = async (vectors: Float32Array, dims: number, k: number): Promise<Neighbours> =>
-  bruteNearest(vectors, dims, k)
+import { bruteProduct, noise, topics } from './testing.ts'
 
 const run = (vectors: Float32Array, dims: number, options = {}): Promise<Clustering> =>
-  clusterPages(vectors, dims, options, { nearest })
+  clusterPages(vectors, dims, options, { multiply: bruteProduct })
 
 function expectNested({ layers }: Clustering): void {
   for (const [i, layer] of layers.entries()) {
@@ -99,7 +95,11 @@ test('no cluster is smaller than asked', async () => {
 
 test('an aborted clustering throws the reason', async () => {
   const controller = new AbortController()
-  const hooks = { nearest, signal: controller.signal, progress: () => controller.abort(new Error('cancelled')) }
+  const hooks = {
+    multiply: bruteProduct,
+    signal: controller.signal,
+    progress: () => controller.abort(new Error('cancelled')),
+  }
   await expect(clusterPages(noise(100, 8), 8, {}, hooks)).rejects.toThrow('cancelled')
 })
 

@@ -1,6 +1,9 @@
+import type { Multiply } from '../multiply.ts'
+import { findNeighbours } from '../neighbours/find-neighbours.ts'
+import type { Neighbours } from '../neighbours/neighbour-lists.ts'
 import { findLayers, type Layer } from './layers.ts'
 import { farNodes, memberships } from './members.ts'
-import { degrees, type Graph, type Neighbours, neighbourGraph } from './neighbour-graph.ts'
+import { degrees, type Graph, neighbourGraph } from './neighbour-graph.ts'
 import { type ClusterLayer, settleLayer } from './settle-layer.ts'
 import { distinctRows, takeRows, unitVectors } from './vectors.ts'
 
@@ -9,14 +12,14 @@ export type ClusterOptions = {
   minClusterSize?: number
   /** Choose the layer whose number of clusters is nearest to this */
   targetClusters?: number
+  /** Pages up to which every pair is compared; by default 20,000 */
+  exactUpTo?: number
+  /** Of the cells by which neighbours are found beyond that; nothing else is random */
+  seed?: number
 }
 
 export type ClusterHooks = {
-  /**
-   * The k nearest other rows of each row of unit vectors, [rows × dims], by cosine. The caller brings it, because fast
-   * matrix products are not this package's business.
-   */
-  nearest: (vectors: Float32Array, dims: number, k: number) => Promise<Neighbours>
+  multiply: Multiply
   /** Called between steps with the share done, 0 to 1 */
   progress?: (share: number) => void
   /** Looked at between steps; aborting makes the call throw its reason */
@@ -44,7 +47,7 @@ const shareOfNeighbours = 0.4
 
 /**
  * Clusters pages by their vectors, [pages × dims] row-major float32 of any length above 0. Deterministic: the same vectors in
- * the same order and the same neighbours give the same result. Throws VectorError, which names the row at fault.
+ * the same order and the same seed give the same result. Throws VectorError, which names the row at fault.
  */
 export async function clusterPages(
   given: Float32Array,
@@ -60,7 +63,14 @@ export async function clusterPages(
   const nodes = distinct.rows.length
   step(0)
   const k = Math.min(nodes - 1, mostNeighbours, Math.max(3, Math.round(Math.sqrt(nodes))))
-  const neighbours = k < 1 ? noNeighbours(nodes) : await hooks.nearest(takeRows(vectors, dims, distinct.rows), dims, k)
+  const neighbours =
+    k < 1
+      ? noNeighbours(nodes)
+      : await findNeighbours(takeRows(vectors, dims, distinct.rows), dims, k, {
+          ...options,
+          ...hooks,
+          progress: (share) => step(shareOfNeighbours * share),
+        })
   step(shareOfNeighbours)
   const graph = neighbourGraph(neighbours, nodes)
   const level = { graph, masses: degrees(graph) }
@@ -144,7 +154,7 @@ function meanSimilarities({ k, similarities, indices }: Neighbours, nodes: numbe
 }
 
 function noNeighbours(nodes: number): Neighbours {
-  return { k: 1, indices: new Int32Array(nodes).fill(-1), similarities: new Float32Array(nodes) }
+  return { k: 1, indices: new Int32Array(nodes).fill(-1), similarities: new Float32Array(nodes), recall: 1 }
 }
 
 function criterion({ targetClusters }: ClusterOptions, { resolution, persistence }: Layer): string {

@@ -1,6 +1,7 @@
+import type { Multiply } from '../multiply.ts'
 import { agreement } from './agreement.ts'
 import type { Clustering } from './cluster-pages.ts'
-import { type Multiply, type Silhouette, silhouette } from './silhouette.ts'
+import { type Silhouette, silhouette } from './silhouette.ts'
 import { walkSpace } from './walk-space.ts'
 
 export type Evaluation = {

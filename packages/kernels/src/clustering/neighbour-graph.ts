@@ -1,12 +1,4 @@
-/** Nearest neighbours of every page, best first, without the page itself. A row with fewer ends in −1. */
-export type Neighbours = {
-  /** Neighbours held for each page */
-  k: number
-  /** [pages × k] row-major page numbers */
-  indices: Int32Array
-  /** [pages × k] cosine similarities */
-  similarities: Float32Array
-}
+import type { Neighbours } from '../neighbours/neighbour-lists.ts'
 
 /** An undirected graph in compressed rows: the edges of node i are `starts[i]` to `starts[i + 1]`, all of weight above 0. */
 export type Graph = {

@@ -1,5 +1,4 @@
-/** `a [m × dims] · b [n × dims]ᵀ`, [m × n] row-major: brought by the caller, since fast products are not this package's. */
-export type Multiply = (a: Float32Array, b: Float32Array, dims: number) => Promise<Float32Array>
+import type { Multiply } from '../multiply.ts'
 
 export type Silhouette = {
   /** Mean over the pages in clusters, −1 to 1; null below two clusters */

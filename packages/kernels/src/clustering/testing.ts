@@ -1,5 +1,5 @@
 /** Plain oracles and made-up wikis for the tests of this folder. */
-import type { Neighbours } from './neighbour-graph.ts'
+import type { Neighbours } from '../neighbours/neighbour-lists.ts'
 
 /** Repeatable numbers from −1 to 1. */
 function numbers(seed: number): () => number {
@@ -41,14 +41,20 @@ export function bruteNearest(vectors: Float32Array, dims: number, k: number): Ne
       similarities[row * k + i] = value
     }
   }
-  return { k, indices, similarities }
+  return { k, indices, similarities, recall: 1 }
 }
 
-export async function bruteProduct(a: Float32Array, b: Float32Array, dims: number): Promise<Float32Array> {
+export async function bruteProduct(
+  a: Float32Array,
+  b: Float32Array,
+  dims: number,
+  into?: Float32Array,
+): Promise<Float32Array> {
   const columns = b.length / dims
-  return Float32Array.from({ length: (a.length / dims) * columns }, (_, at) =>
-    product(a, Math.floor(at / columns), b, at % columns, dims),
-  )
+  const values = into ?? new Float32Array((a.length / dims) * columns)
+  const count = (a.length / dims) * columns
+  for (let at = 0; at < count; at++) values[at] = product(a, Math.floor(at / columns), b, at % columns, dims)
+  return values.subarray(0, count)
 }
 
 function product(a: Float32Array, row: number, b: Float32Array, column: number, dims: number): number {

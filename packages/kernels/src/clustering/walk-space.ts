@@ -1,5 +1,5 @@
+import type { Multiply } from '../multiply.ts'
 import type { Graph } from './neighbour-graph.ts'
-import type { Multiply } from './silhouette.ts'
 import { takeRows } from './vectors.ts'
 
 /**

@@ -1,4 +1,4 @@
-import { nearestRows, openProducts, type ProductOptions } from '@tagloom/inference'
+import { openProducts, type ProductOptions } from '@tagloom/inference'
 import {
   type ClusterLayer,
   type ClusterOptions,
@@ -55,10 +55,15 @@ async function cluster(
   report: (share: number) => void,
 ): Promise<Clustered> {
   const began = performance.now()
-  const found = await clusterPages(vectors, dims, options, {
-    nearest: (rows, width, k) => nearestRows(products, rows, width, k, { seed }),
-    progress: (share) => report(0.8 * share),
-  })
+  const found = await clusterPages(
+    vectors,
+    dims,
+    { ...options, seed },
+    {
+      multiply: products.multiply,
+      progress: (share) => report(0.8 * share),
+    },
+  )
   const seconds = (performance.now() - began) / 1000
   const evaluation = await evaluateClustering(found, dims, products.multiply, goldLabels)
   report(1)
