@@ -6,6 +6,7 @@ import {
   type JobVectors,
   openStage,
   readClusteringFigures,
+  readExternalId,
   readJob,
   readJobVectors,
   storeClustering,
@@ -15,12 +16,14 @@ import { type HandlerDeps, handleOnce, JobMetrics, runInWorker } from '@tagloom/
 import type { ClusteringMetrics } from '../metrics.ts'
 import type { Clustered, ClusterInput, Fault } from './cluster-worker.ts'
 import { type ClusteringFigures, figuresOf, measure } from './figures.ts'
-import { matchPreviousRun, readPreviousRun } from './match-previous-run.ts'
+import { type PreviousRun, readPreviousRun } from './read-previous-run.ts'
 import { clustersToStore, firstNumbers, membersToStore } from './rows-to-store.ts'
+import { type Pace, TimeLeft } from './time-left.ts'
 
 export interface ClusterDeps extends HandlerDeps {
   readonly metrics: ClusteringMetrics
   readonly products: ProductOptions
+  readonly pace: Pace
 }
 
 type Embedded = Message<typeof events.pagesEmbedded>
@@ -45,14 +48,13 @@ export async function handlePagesEmbedded(message: Embedded, deps: ClusterDeps):
     sample.startStage('cluster', 0)
     deps.log.event('stage_started', { stage: 'cluster', batches: 1 })
     const pages = await readJobVectors(deps.db, job_id, job.model ?? message.data.model)
-    const found = await cluster(message, deps, pages, job)
-    const before = job.previousJobId ? await readPreviousRun(deps.db, job.previousJobId, pages.dims) : undefined
-    const lineages = matchPreviousRun(found, pages.pageIds, pages.dims, job_id, before)
-    const figures = figuresOf(found, pages.pageIds.length, message.data.pages, lineages)
+    const previous = job.previousJobId ? await readPreviousRun(deps.db, job.previousJobId, pages.dims) : undefined
+    const found = await cluster(message, deps, pages, job, previous)
+    const figures = figuresOf(found, pages.pageIds.length, message.data.pages)
     measure(sample, found, figures)
     return async (tx, owe) => {
       await storeClustering(tx, job_id, {
-        clusters: clustersToStore(found.layers, found.chosen, pages.dims, lineages.lineages),
+        clusters: clustersToStore(found.layers, found.chosen, pages.dims, found.lineages.lineages),
         members: membersToStore(found.layers, pages.pageIds),
         figures,
       })
@@ -68,8 +70,19 @@ export async function handlePagesEmbedded(message: Embedded, deps: ClusterDeps):
 
 const stageOf = ({ data: { wiki_id, job_id } }: Embedded) => ({ wiki_id, job_id, stage: 'cluster' as const })
 
-async function cluster(message: Embedded, deps: ClusterDeps, pages: JobVectors, job: Job): Promise<Clustered> {
-  const { min_cluster_size: minClusterSize, target_clusters: targetClusters, seed = 0 } = job.options
+async function cluster(
+  message: Embedded,
+  deps: ClusterDeps,
+  pages: JobVectors,
+  job: Job,
+  previous: PreviousRun | undefined,
+): Promise<Clustered> {
+  const {
+    min_cluster_size: minClusterSize,
+    target_clusters: targetClusters,
+    seed = 0,
+    seed_stability: otherSeeds = 0,
+  } = job.options
   deps.log.event('clustering_started', {
     pages: pages.pageIds.length,
     dims: pages.dims,
@@ -84,17 +97,25 @@ async function cluster(message: Embedded, deps: ClusterDeps, pages: JobVectors, 
     },
     products: deps.products,
     seed,
+    otherSeeds,
+    pageIds: pages.pageIds,
+    jobId: job.id,
+    previous,
     goldLabels: pages.goldLabels,
   }
+  const shown = showProgress(message, deps, pages.pageIds.length * (1 + otherSeeds), input.dims)
   const found = await runInWorker<Clustered | Fault, number>(new URL('./cluster-worker.ts', import.meta.url), {
     input,
     transfer: [input.vectors.buffer as ArrayBuffer],
     signal: message.signal,
-    onProgress: showProgress(message, deps),
-  })
+    onProgress: shown.reached,
+  }).finally(shown.end)
   if ('fault' in found) {
-    const page = found.row === undefined ? '' : `the vector of page ${pages.pageIds[found.row]}: `
-    throw new Reject(`${page}${found.fault}`)
+    if (found.row === undefined) throw new Reject(found.fault)
+    const page = await readExternalId(deps.db, pages.pageIds[found.row]!)
+    throw new Reject(
+      `the vector of page "${page}" ${found.fault}: delete the page and import it again, so that it is embedded anew, then start a job`,
+    )
   }
   deps.metrics.clustered(pages.pageIds.length, found.seconds)
   return found
@@ -103,15 +124,24 @@ async function cluster(message: Embedded, deps: ClusterDeps, pages: JobVectors, 
 const progressEveryMs = 1_000
 
 /** Progress within the stage, for who watches: it is not stored, and a lost one is made up by the next. */
-function showProgress(message: Embedded, { bus, context, log }: ClusterDeps): (share: number) => void {
-  let shownAt = performance.now()
-  return (share) => {
-    if (share >= 1 || performance.now() - shownAt < progressEveryMs) return
-    shownAt = performance.now()
-    const shown = { ...stageOf(message), done: Math.round(100 * share), total: 100, unit: 'percent' }
+function showProgress(message: Embedded, deps: ClusterDeps, pages: number, dims: number) {
+  const { bus, context, log, pace } = deps
+  const left = new TimeLeft(pace.expectedSeconds(pages, dims))
+  const began = performance.now()
+  const seconds = () => (performance.now() - began) / 1_000
+  const timer = setInterval(() => {
+    const { percent, secondsLeft } = left.at(seconds())
+    const shown = { ...stageOf(message), done: percent, total: 100, unit: 'percent', seconds_left: secondsLeft }
     bus
       .publish(toMessage(events.jobProgressed, shown, context))
       .catch((error: Error) => log.pino.debug({ reason: error.message }, 'progress was not shown'))
+  }, progressEveryMs)
+  return {
+    reached(share: number) {
+      left.reached(share, seconds())
+      if (share === 1) pace.took(seconds(), pages, dims)
+    },
+    end: () => clearInterval(timer),
   }
 }
 
