@@ -51,7 +51,7 @@ export function matchLineages(
   const taken = new Set(assigned.values())
   const goes = destinations(table)
   const joins = Map.groupBy(
-    previous.ids.keys().filter((old) => !taken.has(old)),
+    [...previous.ids.keys()].filter((old) => !taken.has(old)),
     (old) => goes[old]!,
   )
   const lineages = current.ids.map((id, cluster): Lineage => {
