@@ -7,8 +7,8 @@ export interface WikiPage {
   readonly text: string
 }
 
-const mostPages = 260
-const mostCharacters = 4_000
+const mostPages = 240
+const mostCharacters = 2_000
 
 /**
  * The documentation of the installed packages, which every machine has after an install: pages evenly over it, cut short, so that a busy
