@@ -1,4 +1,5 @@
-import { nearestRows, openProducts, type ProductOptions } from '@tagloom/inference'
+import { type Database, type JobVectors, openDatabase, readExternalId, readJobVectors } from '@tagloom/database'
+import { nearestRows, openProducts, type ProductOptions, type Products } from '@tagloom/inference'
 import {
   agreement,
   type Clustering,
@@ -9,28 +10,29 @@ import {
   evaluateClustering,
   VectorError,
 } from '@tagloom/kernels'
-import { answerParent } from '@tagloom/service-kit/worker'
+import { answerParent, type Native } from '@tagloom/service-kit/worker'
 import { matchPreviousRun, type RunLineages } from './match-previous-run.ts'
-import type { PreviousRun } from './read-previous-run.ts'
+import { type PreviousRun, readPreviousRun } from './read-previous-run.ts'
 
 export interface ClusterInput {
-  /** [pages × dims] row-major float32 */
-  readonly vectors: Float32Array
-  readonly dims: number
+  readonly databaseUrl: string
+  readonly jobId: string
+  readonly model: string
+  readonly previousJobId: string | null
   readonly options: ClusterOptions
   readonly products: ProductOptions
   readonly seed: number
   /** Other seeds to cluster with again, only to see how well the results agree */
   readonly otherSeeds: number
-  /** Row by row */
-  readonly pageIds: Float64Array
-  readonly jobId: string
-  readonly previous: PreviousRun | undefined
-  /** Known class of each page, null where it is not known */
-  readonly goldLabels: readonly (string | null)[]
 }
 
+/** What the thread tells: first what it has read, then the share of the work that is done. */
+export type Told = { readonly pages: number; readonly dims: number } | number
+
 export interface Clustered {
+  /** Pages with a vector, in the order of `labels` */
+  readonly pageIds: Float64Array
+  readonly dims: number
   readonly layers: readonly ClusterLayer[]
   readonly chosen: number
   readonly criterion: string
@@ -43,52 +45,109 @@ export interface Clustered {
   readonly seconds: number
 }
 
-/** A page whose vector cannot be used: errors lose their fields between threads, so it is a result. */
+/** A vector that cannot be used, with the page's id where one is at fault. */
 export interface Fault {
   readonly fault: string
-  readonly row: number | undefined
+  readonly page: string | undefined
 }
 
-/** From vectors to layers and lineages, in a thread of its own, which takes its memory with it; reports the share done. */
-answerParent<ClusterInput, Clustered | Fault, number>(async (input, report) => {
-  const products = await openProducts(input.products)
+interface Read {
+  readonly pages: JobVectors
+  readonly previous: PreviousRun | undefined
+}
+
+/**
+ * From the stored vectors to layers and lineages, in a thread of its own. It reads for itself: what reading 50,000 vectors leaves behind held
+ * the service's event loop up for 300 ms at a time. Ended with the thread: the connection, the memory, and the work at any moment.
+ */
+answerParent<ClusterInput, Clustered | Fault, Told>(async (input, report, native) => {
+  const db = openDatabase({ url: input.databaseUrl, max: 1, applicationName: 'tagloom-clusterer-worker' })
+  const products = gated(await native(() => openProducts(input.products)), native)
   try {
-    return { result: await cluster(input, products, report) }
-  } catch (error) {
-    if (!(error instanceof VectorError)) throw error
-    return { result: { fault: error.finding, row: error.row } }
+    const read = await readAll(db, input)
+    report({ pages: read.pages.pageIds.length, dims: read.pages.dims })
+    return await faultOr(db, read, () => cluster(input, read, products, report))
   } finally {
     await products.close()
+    await db.close()
   }
 })
 
-type Products = Awaited<ReturnType<typeof openProducts>>
+async function readAll(db: Database, { jobId, model, previousJobId }: ClusterInput): Promise<Read> {
+  const pages = await readJobVectors(db, jobId, model)
+  const previous = previousJobId === null ? undefined : await readPreviousRun(db, previousJobId, pages.dims)
+  return { pages, previous }
+}
+
+async function faultOr(db: Database, { pages }: Read, work: () => Promise<Clustered>) {
+  try {
+    const result = await work()
+    return { result, transfer: buffersOf(result) }
+  } catch (error) {
+    if (!(error instanceof VectorError)) throw error
+    const page = error.row === undefined ? undefined : await readExternalId(db, pages.pageIds[error.row]!)
+    return { result: { fault: error.finding, page } }
+  }
+}
+
+/** Moved to the service instead of copied. */
+const buffersOf = ({ layers }: Clustered): ArrayBuffer[] => [
+  ...new Set(
+    layers.flatMap((layer) =>
+      Object.values(layer).flatMap((value) => (ArrayBuffer.isView(value) ? [value.buffer as ArrayBuffer] : [])),
+    ),
+  ),
+]
+
+function gated(products: Products, native: Native): Products {
+  return {
+    device: products.device,
+    multiply: (...args) => native(() => products.multiply(...args)),
+    best: (...args) => native(() => products.best(...args)),
+    bestWithin: (...args) => native(() => products.bestWithin(...args)),
+    close: () => native(() => products.close()),
+  }
+}
 
 /** Share of the steps of finding layers that `clusterPages` counts for the neighbours */
 const shareOfNeighbours = 0.4
 /** Share of the work of one clustering that ends with its layers; judging them is the rest. */
 const shareOfLayers = 0.8
 
-async function cluster(input: ClusterInput, products: Products, report: (share: number) => void): Promise<Clustered> {
-  const { dims, otherSeeds, goldLabels } = input
+async function cluster(
+  input: ClusterInput,
+  { pages, previous }: Read,
+  products: Products,
+  report: (share: number) => void,
+): Promise<Clustered> {
+  const { seed, otherSeeds } = input
+  const { pageIds, goldLabels } = pages
+  const dims = Math.max(1, pages.dims)
   const work = 1 + shareOfLayers * otherSeeds
   const began = performance.now()
-  const found = await layersOf(input, input.seed, products, (share) => report((shareOfLayers * share) / work))
+  const layersBy = (nth: number, done: number) =>
+    layersOf({ vectors: pages.vectors, dims, options: input.options, seed: seed + nth }, products, (share) =>
+      report((done + shareOfLayers * share) / work),
+    )
+  const found = await layersBy(0, 0)
   const seconds = (performance.now() - began) / 1000
   const evaluation = await evaluateClustering(found, dims, products.multiply, goldLabels)
-  report(1 / work)
-  const seedStability = await stabilityOf(found, otherSeeds, (nth) =>
-    layersOf(input, input.seed + nth, products, (share) => report((1 + shareOfLayers * (nth - 1 + share)) / work)),
-  )
-  const lineages = matchPreviousRun(found, input.pageIds, dims, input.jobId, input.previous)
+  const seedStability = await stabilityOf(found, otherSeeds, (nth) => layersBy(nth, 1 + shareOfLayers * (nth - 1)))
+  const lineages = matchPreviousRun(found, pageIds, dims, input.jobId, previous)
   report(1)
   const { layers, chosen, criterion, minClusterSize } = found
-  return { layers, chosen, criterion, minClusterSize, evaluation, seedStability, lineages, seconds }
+  return { pageIds, dims, layers, chosen, criterion, minClusterSize, evaluation, seedStability, lineages, seconds }
+}
+
+interface LayersInput {
+  readonly vectors: Float32Array
+  readonly dims: number
+  readonly options: ClusterOptions
+  readonly seed: number
 }
 
 const layersOf = (
-  { vectors, dims, options }: ClusterInput,
-  seed: number,
+  { vectors, dims, options, seed }: LayersInput,
   products: Products,
   progress: (share: number) => void,
 ): Promise<Clustering> =>

@@ -4,7 +4,8 @@ import type { Clustered } from './cluster-worker.ts'
 export type ClusteringFigures = ReturnType<typeof figuresOf>
 
 /** What the run says of its clustering as a whole. Pages without a vector are outside of everything too. */
-export function figuresOf(found: Clustered, vectors: number, pages: number) {
+export function figuresOf(found: Clustered, pages: number) {
+  const vectors = found.pageIds.length
   const { chosen, lineages } = found.lineages
   const layer = found.layers[found.chosen]
   const clustered = layer ? vectors - layer.outliersAfter : 0

@@ -1,22 +1,11 @@
 import { type Message, Reject } from '@tagloom/bus'
 import { events, toMessage } from '@tagloom/contracts'
-import {
-  finishStep,
-  type Job,
-  type JobVectors,
-  openStage,
-  readClusteringFigures,
-  readExternalId,
-  readJob,
-  readJobVectors,
-  storeClustering,
-} from '@tagloom/database'
+import { finishStep, type Job, openStage, readClusteringFigures, readJob, storeClustering } from '@tagloom/database'
 import type { ProductOptions } from '@tagloom/inference'
 import { type HandlerDeps, handleOnce, JobMetrics, runInWorker } from '@tagloom/service-kit'
 import type { ClusteringMetrics } from '../metrics.ts'
-import type { Clustered, ClusterInput, Fault } from './cluster-worker.ts'
+import type { Clustered, ClusterInput, Fault, Told } from './cluster-worker.ts'
 import { type ClusteringFigures, figuresOf, measure } from './figures.ts'
-import { type PreviousRun, readPreviousRun } from './read-previous-run.ts'
 import { clustersToStore, firstNumbers, membersToStore } from './rows-to-store.ts'
 import { type Pace, TimeLeft } from './time-left.ts'
 
@@ -47,15 +36,13 @@ export async function handlePagesEmbedded(message: Embedded, deps: ClusterDeps):
     })
     sample.startStage('cluster', 0)
     deps.log.event('stage_started', { stage: 'cluster', batches: 1 })
-    const pages = await readJobVectors(deps.db, job_id, job.model ?? message.data.model)
-    const previous = job.previousJobId ? await readPreviousRun(deps.db, job.previousJobId, pages.dims) : undefined
-    const found = await cluster(message, deps, pages, job, previous)
-    const figures = figuresOf(found, pages.pageIds.length, message.data.pages)
+    const found = await cluster(message, deps, job)
+    const figures = figuresOf(found, message.data.pages)
     measure(sample, found, figures)
     return async (tx, owe) => {
       await storeClustering(tx, job_id, {
-        clusters: clustersToStore(found.layers, found.chosen, pages.dims, found.lineages.lineages),
-        members: membersToStore(found.layers, pages.pageIds),
+        clusters: clustersToStore(found.layers, found.chosen, found.dims, found.lineages.lineages),
+        members: whileItGoesOn(membersToStore(found.layers, found.pageIds), message.signal),
         figures,
       })
       const { done, total } = await finishStep(tx, job_id, 'cluster')
@@ -70,27 +57,14 @@ export async function handlePagesEmbedded(message: Embedded, deps: ClusterDeps):
 
 const stageOf = ({ data: { wiki_id, job_id } }: Embedded) => ({ wiki_id, job_id, stage: 'cluster' as const })
 
-async function cluster(
-  message: Embedded,
-  deps: ClusterDeps,
-  pages: JobVectors,
-  job: Job,
-  previous: PreviousRun | undefined,
-): Promise<Clustered> {
-  const {
-    min_cluster_size: minClusterSize,
-    target_clusters: targetClusters,
-    seed = 0,
-    seed_stability: otherSeeds = 0,
-  } = job.options
-  deps.log.event('clustering_started', {
-    pages: pages.pageIds.length,
-    dims: pages.dims,
-    min_cluster_size: minClusterSize ?? 0,
-  })
+async function cluster(message: Embedded, deps: ClusterDeps, job: Job): Promise<Clustered> {
+  const { min_cluster_size: minClusterSize, target_clusters: targetClusters } = job.options
+  const { seed = 0, seed_stability: otherSeeds = 0 } = job.options
   const input: ClusterInput = {
-    vectors: pages.vectors,
-    dims: Math.max(1, pages.dims),
+    databaseUrl: deps.config.DATABASE_URL,
+    jobId: job.id,
+    model: job.model ?? message.data.model,
+    previousJobId: job.previousJobId,
     options: {
       ...(minClusterSize === undefined ? {} : { minClusterSize }),
       ...(targetClusters === undefined ? {} : { targetClusters }),
@@ -98,27 +72,34 @@ async function cluster(
     products: deps.products,
     seed,
     otherSeeds,
-    pageIds: pages.pageIds,
-    jobId: job.id,
-    previous,
-    goldLabels: pages.goldLabels,
   }
-  const shown = showProgress(message, deps, pages.pageIds.length * (1 + otherSeeds), input.dims)
-  const found = await runInWorker<Clustered | Fault, number>(new URL('./cluster-worker.ts', import.meta.url), {
+  let shown: ReturnType<typeof showProgress> | undefined
+  const onProgress = (told: Told) => {
+    if (typeof told === 'number') return shown?.reached(told)
+    shown = showProgress(message, deps, told.pages * (1 + otherSeeds), told.dims)
+    deps.log.event('clustering_started', { ...told, min_cluster_size: minClusterSize ?? 0 })
+  }
+  const found = await runInWorker<Clustered | Fault, Told>(new URL('./cluster-worker.ts', import.meta.url), {
     input,
-    transfer: [input.vectors.buffer as ArrayBuffer],
     signal: message.signal,
-    onProgress: shown.reached,
-  }).finally(shown.end)
+    onProgress,
+  }).finally(() => shown?.end())
   if ('fault' in found) {
-    if (found.row === undefined) throw new Reject(found.fault)
-    const page = await readExternalId(deps.db, pages.pageIds[found.row]!)
+    if (found.page === undefined) throw new Reject(found.fault)
     throw new Reject(
-      `the vector of page "${page}" ${found.fault}: delete the page and import it again, so that it is embedded anew, then start a job`,
+      `the vector of page "${found.page}" ${found.fault}: delete the page and import it again, so that it is embedded anew, then start a job`,
     )
   }
-  deps.metrics.clustered(pages.pageIds.length, found.seconds)
+  deps.metrics.clustered(found.pageIds.length, found.seconds)
   return found
+}
+
+/** The same rows, until the signal aborts: the transaction that takes them is rolled back. */
+function* whileItGoesOn<Row>(rows: Iterable<Row>, signal: AbortSignal): Generator<Row> {
+  for (const row of rows) {
+    signal.throwIfAborted()
+    yield row
+  }
 }
 
 const progressEveryMs = 1_000
