@@ -1,12 +1,12 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { connect } from '@nats-io/transport-node'
-import { CloudEvent, type CloudEvent as Event } from '@tagloom/contracts'
+import { type Assignment, CloudEvent, type CloudEvent as Event } from '@tagloom/contracts'
 import { type Database, openDatabase } from '@tagloom/database'
 import { startTestSystem, type TestSystem } from '@tagloom/launcher/testing'
 import { Value } from 'typebox/value'
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { afterAll, beforeAll, expect, test, vi } from 'vitest'
 import { readCurrentJob, readTags } from './run-facts.ts'
 import { type TopicWiki, topicWiki } from './topic-wiki.ts'
 
@@ -125,4 +125,105 @@ test('a second run embeds nothing and gives the same tags', async () => {
     [second.job.id],
   )
   expect(rows[0]?.embedded).toBe(0)
+}, 120_000)
+
+async function call(method: 'GET' | 'POST', path: string, body?: unknown) {
+  const response = await fetch(`${system.client.base}/api${path}`, {
+    method,
+    headers: {
+      authorization: `Bearer ${system.client.key}`,
+      ...(body === undefined
+        ? {}
+        : { 'content-type': typeof body === 'string' ? 'application/x-ndjson' : 'application/json' }),
+    },
+    ...(body === undefined ? {} : { body: typeof body === 'string' ? body : JSON.stringify(body) }),
+    signal: AbortSignal.timeout(10_000),
+  })
+  // biome-ignore lint/suspicious/noExplicitAny: answers of any shape
+  return { status: response.status, body: (await response.json()) as any }
+}
+
+async function whenEnded(path: string): Promise<{ status: string }> {
+  const ended = async () => {
+    const { body } = await call('GET', path)
+    return ['completed', 'failed', 'cancelled'].includes(body.status) ? body : undefined
+  }
+  return vi.waitUntil(ended, { timeout: 60_000, interval: 50 })
+}
+
+test('pages that come after a run get its topics and tags without another, and say when another is due', async () => {
+  const { wikiId, job } = await system.tag(wiki.path, 'growing')
+  const lines = readFileSync(wiki.path, 'utf8').trim().split('\n')
+  const known = lines.map((line) => JSON.parse(line) as { id: string; title: string; text: string })
+  // What two pages of a topic say, mixed: like the topic, and not in the run.
+  const more = known
+    .filter(({ id }) => /\/[0-3]$/.test(id))
+    .map(({ id, title }, i, all) => ({
+      id: `new ${id}`,
+      title,
+      text: known.find((one) => one.id === id.replace(/\d$/, '9'))!.text + all[i]!.text,
+    }))
+  const ndjson = (pages: object[]) => pages.map((page) => JSON.stringify(page)).join('\n')
+  expect((await call('POST', `/wikis/${wikiId}/pages`, ndjson(more))).body).toMatchObject({ created: 24 })
+
+  const asked = await call('POST', `/wikis/${wikiId}/assignments`)
+  expect(asked).toMatchObject({ status: 202, body: { status: 'waiting', job_id: job.id } })
+  const done = (await whenEnded(`/wikis/${wikiId}/assignments/${asked.body.id}`)) as unknown as Assignment
+  expect(done).toMatchObject({ status: 'completed', failure: null, drift: { pages: 24, rerun_due: false } })
+  const taken = done.pages.filter((page) => page.outcome === 'assigned')
+  expect(taken.length).toBeGreaterThanOrEqual(18)
+  for (const page of taken) {
+    const { rows } = await db.pool.query<{ topic: string }>(
+      `select distinct split_part(p.external_id, '/', 1) as topic from cluster_members m join pages p on p.id = m.page_id
+       where m.job_id = $1 and m.cluster_no = $2`,
+      [job.id, page.cluster_no],
+    )
+    expect(rows.map((row) => `new ${row.topic}`)).toContain(page.id.split('/')[0])
+    expect(page.tags.length, page.id).toBeGreaterThan(0)
+  }
+  expect(await readCurrentJob(db, wikiId)).toBe(job.id)
+
+  const strange = Array.from({ length: 30 }, (_, i) => ({
+    id: `strange/${i}`,
+    title: `Paragraph ${i} of the income tax act`,
+    text: `The taxable income of year ${i} is declared to the authority; deduction ${i} and allowance ${i + 1} apply.`,
+  }))
+  await call('POST', `/wikis/${wikiId}/pages`, ndjson(strange))
+  const again = await call('POST', `/wikis/${wikiId}/assignments`)
+  await whenEnded(`/wikis/${wikiId}/assignments/${again.body.id}`)
+  const { body: drift } = await call('GET', `/wikis/${wikiId}/drift`)
+  expect(drift).toMatchObject({
+    job_id: job.id,
+    pages: 54,
+    rerun_due: true,
+    advice: expect.stringContaining('start a job'),
+  })
+  expect(drift.left_out).toBeGreaterThanOrEqual(28)
+}, 120_000)
+
+test('known topics of pages and other seeds are compared with the clusters in the record', async () => {
+  const name = 'with known topics'
+  const { id: wikiId } = await system.client.wikiNamed(name, AbortSignal.timeout(10_000))
+  const labelled = readFileSync(wiki.path, 'utf8')
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line) as { id: string })
+    .map((page) => JSON.stringify({ ...page, label: page.id.split('/')[0] }))
+  await call('POST', `/wikis/${wikiId}/pages`, labelled.join('\n'))
+  const { body: requested } = await call('POST', `/wikis/${wikiId}/jobs`, { seed_stability: 2 })
+  expect(await whenEnded(`/jobs/${requested.id}`)).toMatchObject({ status: 'completed' })
+  const { body } = await call('GET', `/jobs/${requested.id}/metrics`)
+  const { clustering, stages } = body.record
+  expect(clustering.gold_ami).toBeGreaterThan(0.7)
+  expect(clustering.gold_ari).toBeGreaterThan(0.6)
+  expect(clustering.gold_purity).toBeGreaterThan(0.8)
+  expect(clustering.seed_stability_ari).toBe(1)
+  const { gauges } = stages.cluster
+  for (const name of [
+    'density_inside',
+    'silhouette_standard_error',
+    'silhouette_cosine_standard_error',
+    'left_out_share',
+  ])
+    expect(gauges[name], name).toEqual(expect.any(Number))
 }, 120_000)

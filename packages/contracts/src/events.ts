@@ -18,6 +18,7 @@ interface Declared<Name extends string, Properties extends TProperties> {
 }
 
 const wiki = { wiki_id: Type.Integer({ minimum: 1 }) }
+const assignment = { ...wiki, assignment_id: Type.String({ minLength: 1, maxLength: 200 }) }
 const job = { ...wiki, job_id: Type.String({ minLength: 1, maxLength: 200 }) }
 
 function declare<const Name extends string, Properties extends TProperties>(
@@ -62,6 +63,9 @@ export const events = {
       done: Type.Integer({ minimum: 0 }),
       total: Type.Integer({ minimum: 0 }),
       unit: Type.String({ description: 'What is counted: pages, clusters, steps' }),
+      seconds_left: Type.Optional(
+        Type.Number({ minimum: 0, description: 'What the stage may still take, where the worker can tell' }),
+      ),
     },
     key: (d) => `${d.job_id}.progressed.${d.stage}.${d.done}.${d.total}`,
   }),
@@ -137,6 +141,31 @@ export const events = {
     description: 'Every page has its tags',
     properties: { ...job, pages_tagged: Type.Integer({ minimum: 0 }), tags_applied: Type.Integer({ minimum: 0 }) },
     key: (d) => `${d.job_id}.tags-propagated`,
+  }),
+  assignmentRequested: declare({
+    name: 'assignment.requested',
+    description: 'Pages are to be given to the topics of the current run, without a new one',
+    properties: assignment,
+    key: (d) => `${d.assignment_id}.requested`,
+  }),
+  assignmentEmbedded: declare({
+    name: 'assignment.embedded',
+    description: 'Every page of the assignment has its vector',
+    properties: assignment,
+    key: (d) => `${d.assignment_id}.embedded`,
+  }),
+  pagesAssigned: declare({
+    name: 'pages.assigned',
+    description: 'The pages of an assignment have their topics, or are known to fit none',
+    properties: {
+      ...assignment,
+      job_id: Type.String({ description: 'The run whose topics they were given to' }),
+      assigned: Type.Integer({ minimum: 0 }),
+      left_out: Type.Integer({ minimum: 0 }),
+      drift: Type.Union([Type.Number(), Type.Null()]),
+      rerun_due: Type.Boolean(),
+    },
+    key: (d) => `${d.assignment_id}.assigned`,
   }),
   vocabularyChanged: declare({
     name: 'vocabulary.changed',

@@ -52,6 +52,14 @@ export const JobOptions = Type.Object(
         description: 'Seed of every random choice of the job',
       }),
     ),
+    seed_stability: Type.Optional(
+      Type.Integer({
+        minimum: 0,
+        maximum: 10,
+        description:
+          'Cluster again with so many other seeds, only to say in the record how well the results agree; each costs another clustering',
+      }),
+    ),
     dry_run: Type.Optional(
       Type.Boolean({ default: false, description: 'Run everything, but leave the wiki pointing at its current job' }),
     ),

@@ -256,6 +256,18 @@ const work = {
       duration_seconds: seconds,
     },
   }),
+  pages_assigned: declare({
+    level: 'INFO',
+    scope: 'wiki',
+    description: 'The pages of an assignment were given to the topics of the current run',
+    fields: { assignment_id: id, assigned: count, left_out: count, drift: metricValue, rerun_due: Type.Boolean() },
+  }),
+  assignment_failed: declare({
+    level: 'ERROR',
+    scope: 'wiki',
+    description: 'Pages cannot be given to topics without a run',
+    fields: { assignment_id: id, reason },
+  }),
   tags_generated: declare({
     level: 'INFO',
     scope: 'job',

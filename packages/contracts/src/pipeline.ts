@@ -33,6 +33,9 @@ export const pipeline: readonly Flow[] = [
   },
   { event: events.jobFailed, producers: ['gateway', ...everyWorker], consumers: ['gateway', 'metrics-aggregator'] },
   { event: events.jobCompleted, producers: ['propagator'], consumers: ['gateway', 'metrics-aggregator'] },
+  { event: events.assignmentRequested, producers: ['gateway'], consumers: ['tagger'] },
+  { event: events.assignmentEmbedded, producers: ['tagger'], consumers: ['clusterer'] },
+  { event: events.pagesAssigned, producers: ['clusterer'], consumers: [], note: 'for other systems' },
   {
     event: events.vocabularyChanged,
     producers: ['gateway', 'tagger'],

@@ -31,6 +31,28 @@ export const measures = {
     stage: 'cluster',
     description: 'Pages in none before the second pass attached the near ones',
   },
+  silhouette_cosine_standard_error: {
+    kind: 'gauge',
+    stage: 'cluster',
+    description: 'Of silhouette_cosine; 0 where it is over all pages',
+  },
+  density_inside: {
+    kind: 'gauge',
+    stage: 'cluster',
+    description: 'Mean similarity of the pages in clusters to their neighbours; left out where there are none',
+  },
+  density_outside: { kind: 'gauge', stage: 'cluster', description: 'The same of the pages in none' },
+  left_out_share: {
+    kind: 'gauge',
+    stage: 'cluster',
+    description: 'Share of the pages that no cluster would take if they were new: what drift is measured against',
+  },
+  seed_stability_ari: {
+    kind: 'gauge',
+    stage: 'cluster',
+    description: 'Mean adjusted Rand index with the clusters of other seeds; only where the job asked (seed_stability)',
+  },
+  seed_stability_ari_least: { kind: 'gauge', stage: 'cluster', description: 'The least of them' },
   clusters_continued: { kind: 'gauge', stage: 'cluster', description: 'Clusters that are a topic of the run before' },
   clusters_born: { kind: 'gauge', stage: 'cluster', description: 'Clusters without a lineage' },
   clusters_split: { kind: 'gauge', stage: 'cluster', description: 'Clusters that left a topic that goes on' },

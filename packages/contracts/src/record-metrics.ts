@@ -341,7 +341,63 @@ const cost = {
   },
 } as const satisfies Group
 
-export const recordMetrics = { performance, quality, coverage, errors, cost } as const
+const lineageCount = (event: string, definition: string, example: number) =>
+  ({
+    unit: 'clusters',
+    better: 'neither',
+    definition: `${definition}, in the chosen layer`,
+    formula: `last clusters_${event}`,
+    taken: 'clusterer, matching with the run before',
+    example,
+  }) as const satisfies MetricDeclaration
+
+const againstGold = (measure: string, definition: string, example: number) =>
+  ({
+    unit: 'score',
+    better: 'higher',
+    definition: `${definition} of the pages (label of an import), over the pages that have one; null where none has`,
+    formula: `last gold_${measure}`,
+    taken: 'clusterer, chosen layer; pages outside count as one more cluster',
+    example,
+  }) as const satisfies MetricDeclaration
+
+const clustering = {
+  outlier_percentage_before_attaching: {
+    unit: 'percent',
+    better: 'lower',
+    definition: 'Share of the pages that were outliers before the second pass attached those near enough to a cluster',
+    formula: '100 × outliers_before_attaching / (pages_clustered + outlier_count)',
+    taken: 'clusterer',
+    example: 17.1,
+  },
+  churn_percentage: {
+    unit: 'percent',
+    better: 'lower',
+    definition: 'Share of the pages of this run and the one before whose topic changed; null without a run before',
+    formula: 'last churn_percentage',
+    taken: 'clusterer, matching with the run before',
+    example: 2.4,
+  },
+  clusters_continued: lineageCount('continued', 'Clusters that are a topic of the run before', 21),
+  clusters_born: lineageCount('born', 'Clusters without a topic before', 2),
+  clusters_split: lineageCount('split', 'Clusters that left a topic that goes on', 1),
+  clusters_merged: lineageCount('merged', 'Topics that took in most of another', 1),
+  clusters_died: lineageCount('died', 'Topics of the run before that end', 0),
+  gold_ami: againstGold('ami', 'Adjusted mutual information of clusters and known topics', 0.52),
+  gold_ari: againstGold('ari', 'Adjusted Rand index of clusters and known topics', 0.41),
+  gold_purity: againstGold('purity', "Share of pages of their cluster's commonest known topic", 0.74),
+  seed_stability_ari: {
+    unit: 'score',
+    better: 'higher',
+    definition:
+      'Mean adjusted Rand index of the clusters with those of other seeds; null unless the job asked for it (seed_stability)',
+    formula: 'mean over the other seeds of ari(labels, labels of the seed)',
+    taken: 'clusterer, clustering again',
+    example: 0.97,
+  },
+} as const satisfies Group
+
+export const recordMetrics = { performance, quality, coverage, errors, cost, clustering } as const
 export type MetricGroup = keyof typeof recordMetrics
 type NameOf<G> = G extends MetricGroup ? keyof (typeof recordMetrics)[G] & string : never
 export type MetricName = NameOf<MetricGroup>

@@ -1,6 +1,12 @@
 import Type, { type Static } from 'typebox'
 import { JobOptions } from './job-options.ts'
-import { type MetricDeclaration, type MetricGroup, type MetricName, recordMetrics } from './record-metrics.ts'
+import {
+  type MetricDeclaration,
+  type MetricGroup,
+  type MetricName,
+  metricGroups,
+  recordMetrics,
+} from './record-metrics.ts'
 import { services, stages } from './stages.ts'
 
 type Values<G extends MetricGroup> = { [Name in keyof (typeof recordMetrics)[G]]: number | null }
@@ -86,6 +92,7 @@ export const RunRecord = Type.Object({
   coverage: groupSchema('coverage'),
   errors: groupSchema('errors'),
   cost: groupSchema('cost'),
+  clustering: groupSchema('clustering'),
   stages: Type.Object({
     [embed]: StageBreakdown,
     [cluster]: StageBreakdown,
@@ -106,7 +113,8 @@ export const RunRecord = Type.Object({
       description: 'What the stages said of themselves',
     }),
     config_hash: Type.String({
-      description: 'SHA-256 of options (dry_run left out) and model: equal where two runs compare like with like',
+      description:
+        'SHA-256 of options (dry_run and seed_stability left out) and model: equal where two runs compare like with like',
     }),
   }),
 })
@@ -114,7 +122,7 @@ export type RunRecord = Static<typeof RunRecord>
 
 /** One metric of a record, wherever its group is. */
 export function metricValue(record: RunRecord, name: MetricName): number | null {
-  for (const group of [record.performance, record.quality, record.coverage, record.errors, record.cost]) {
+  for (const group of metricGroups.map((name) => record[name])) {
     if (name in group) return (group as Record<string, number | null>)[name] ?? null
   }
   return null

@@ -10,6 +10,7 @@ const groupIntros: Record<MetricGroup, string> = {
   coverage: 'How much of the wiki was reached.',
   errors: 'How clean the run was. The counts are disjoint, and `total_errors` is their sum.',
   cost: 'What the labeller was asked, and what that cost.',
+  clustering: 'What became of the topics since the run before, and how far the clusters can be trusted.',
 }
 
 const cell = (text: string): string => text.replaceAll('|', '\\|').replace(/\s+/g, ' ')

@@ -2,6 +2,7 @@ import { eq, sql } from 'drizzle-orm'
 import { copyRows } from './copy.ts'
 import type { Database, Executor, Transaction } from './database.ts'
 import { clusterings } from './schema/clusters.ts'
+import { floatsOf } from './vectors.ts'
 
 /** The vectors of a job's pages, in the order of page id. Pages without text have none and are not among them. */
 export interface JobVectors {
@@ -158,13 +159,6 @@ export async function readStoredClusters(db: Executor, jobId: string): Promise<S
       lineage_id as "lineageId", centroid
     from clusters where job_id = ${jobId} order by no`)
   return rows.map((row) => ({ ...row, centroid: floatsOf(row.centroid) }))
-}
-
-/** A copy, since a Buffer of the driver may lie at an odd offset of a larger one. */
-function floatsOf(bytes: Buffer): Float32Array {
-  const floats = new Float32Array(bytes.byteLength / 4)
-  new Uint8Array(floats.buffer).set(bytes)
-  return floats
 }
 
 /** A job's memberships, in the order of layer and page id, by cursor-like steps of bounded size. */

@@ -23,6 +23,26 @@ export async function findPageId(db: Executor, wikiId: number, externalId: strin
   return rows[0] && Number(rows[0].id)
 }
 
+/** The id that a page was imported with; a page that is gone is named by its number. */
+export async function readExternalId(db: Executor, pageId: number): Promise<string> {
+  const { rows } = await db.orm.execute<{ external_id: string }>(
+    sql`select external_id from pages where id = ${pageId}`,
+  )
+  return rows[0]?.external_id ?? `number ${pageId}`
+}
+
+/** Ids of the wiki's pages by external id; those that are not there are left out. */
+export async function findPageIds(
+  db: Executor,
+  wikiId: number,
+  externalIds: readonly string[],
+): Promise<Map<string, number>> {
+  const { rows } = await db.orm.execute<{ id: string; external_id: string }>(sql`
+    select id, external_id from pages
+    where wiki_id = ${wikiId} and external_id = any(${sql.param(externalIds)}::text[])`)
+  return new Map(rows.map((row) => [row.external_id, Number(row.id)]))
+}
+
 /** The tag of this label's form itself (not the one it was merged into), or undefined. */
 export async function findTagId(db: Executor, wikiId: number, form: string): Promise<number | undefined> {
   const { rows } = await db.orm.execute<{ id: number }>(

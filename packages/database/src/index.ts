@@ -43,6 +43,22 @@ export {
   listApiKeys,
   revokeApiKey,
 } from './api-keys.ts'
+export {
+  type AssignedPageRow,
+  type AssignmentRow,
+  type AssignmentTally,
+  createAssignment,
+  endAssignment,
+  listAssignmentPagesToEmbed,
+  type PageAssignment,
+  type PageToAssign,
+  readAssignedPages,
+  readAssignment,
+  readPagesToAssign,
+  saveAssignedPages,
+  tallyAssignments,
+  tallyCurrentRuns,
+} from './assignments.ts'
 export { type ClusterRow, listClusters } from './cluster-reading.ts'
 export {
   type ClusterToStore,
@@ -62,10 +78,12 @@ export {
   approveTag,
   type DecisionRow,
   findPageId,
+  findPageIds,
   findTagId,
   listDecisions,
   lockPage,
   mergeTag,
+  readExternalId,
   rejectPageTag,
   rejectTag,
   revokeDecision,
@@ -161,7 +179,6 @@ export {
   readPageDecisions,
   readPageVectors,
   readVectorSample,
-  readVectorsByExternalId,
   savePageTags,
 } from './page-tagging.ts'
 export {

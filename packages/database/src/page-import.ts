@@ -16,6 +16,7 @@ export interface StoredPages {
   readonly created: number
   readonly updated: number
   readonly unchanged: number
+  /** In the order of the pages given */
   readonly pageIds: readonly number[]
   /** Whether tags came, went or were given to other pages */
   readonly tagsChanged: boolean
@@ -45,7 +46,7 @@ export const storePages = (db: Database, wikiId: number, pages: readonly PageToS
       created,
       updated: updated.size,
       unchanged: pages.length - created - updated.size,
-      pageIds: [...ids.values()],
+      pageIds: pages.map((page) => ids.get(page.externalId)!),
       tagsChanged: retagged.length > 0,
     }
   })

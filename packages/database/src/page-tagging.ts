@@ -99,17 +99,3 @@ export async function countJobBatches(db: Executor, jobId: string): Promise<numb
   )
   return rows[0]?.count ?? 0
 }
-
-/** Vectors of a wiki's pages by external id; pages that are not there or have none are left out. */
-export async function readVectorsByExternalId(
-  db: Executor,
-  wikiId: number,
-  model: string,
-  externalIds: readonly string[],
-): Promise<Map<string, Float32Array>> {
-  const { rows } = await db.orm.execute<{ id: string; vector: Buffer }>(sql`
-    select p.external_id as id, e.vector from pages p join page_embeddings e on e.page_id = p.id and e.model = ${model}
-    where p.wiki_id = ${wikiId} and p.external_id = any(${sql.param(externalIds)}::text[]) and e.vector is not null
-    order by p.id`)
-  return new Map(rows.map((row) => [row.id, floatsOf(row.vector)]))
-}

@@ -1,5 +1,5 @@
 export { type Agreement, agreement, rowsInClusters } from './clustering/agreement.ts'
-export { assignPages } from './clustering/assign-pages.ts'
+export { assignPages, driftOf } from './clustering/assign-pages.ts'
 export {
   type ClusterHooks,
   type Clustering,

@@ -37,6 +37,14 @@ describe('ProgressView', () => {
     expect(plain).toContain(`import     ${'█'.repeat(24)}  10/10 pages         10.0/s     in 1.0 s`)
   })
 
+  it('shows the time left that the worker says rather than one worked out from the rate', () => {
+    const { shown, text, clock } = view(false)
+    shown.update('cluster', 0, 100, 'percent')
+    clock.ms = 6_000
+    shown.update('cluster', 60, 100, 'percent', 25)
+    expect(text().split('\n')[1]).toContain('25 s left')
+  })
+
   it('puts notes above the bars', () => {
     const { shown, text } = view(true)
     shown.update('embed', 1, 4, 'batches')

@@ -15,6 +15,8 @@ interface Row {
   /** Undefined while nobody knows. */
   total: number | undefined
   unit: string
+  /** As the worker says, where it does */
+  secondsLeft: number | undefined
   firstMs: number
   endMs: number | undefined
 }
@@ -44,11 +46,18 @@ export class ProgressView {
    * Where a stage is. Reports of workers that run side by side may overtake each other: a count never goes back. A
    * stage ends when all of it is done.
    */
-  update(name: ProgressRow, done: number, total: number | undefined, unit: string): void {
+  update(name: ProgressRow, done: number, total: number | undefined, unit: string, secondsLeft?: number): void {
     const row = this.#rows.get(name)
     if (row?.endMs !== undefined) return
     const most = row?.unit === unit ? Math.max(row.done, done) : done
-    this.#rows.set(name, { done: most, total, unit, firstMs: row?.firstMs ?? this.#beginning(), endMs: undefined })
+    this.#rows.set(name, {
+      done: most,
+      total,
+      unit,
+      secondsLeft,
+      firstMs: row?.firstMs ?? this.#beginning(),
+      endMs: undefined,
+    })
     if (total !== undefined && most >= total) this.finish(name)
     else if (this.#out.isTTY) {
       if (this.#now() - this.#drawnAt >= REDRAW_MS) this.#draw()
@@ -111,6 +120,7 @@ export class ProgressView {
     const parts = [(row.total === 0 ? 'nothing to do' : count).padEnd(18)]
     if (rate > 0) parts.push(`${rate >= 100 ? rate.toFixed(0) : rate.toFixed(1)}/s`.padEnd(9))
     if (row.endMs !== undefined) parts.push(`in ${duration(elapsed)}`)
+    else if (row.secondsLeft !== undefined) parts.push(`${duration(row.secondsLeft)} left`)
     else if (rate > 0 && row.total !== undefined) parts.push(`${duration((row.total - row.done) / rate)} left`)
     const bar = withBar && this.#out.columns >= 80 ? `${drawBar(row)}  ` : ''
     return `  ${name.padEnd(10)} ${bar}${parts.join('  ')}`.trimEnd()

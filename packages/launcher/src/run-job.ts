@@ -39,8 +39,8 @@ export async function runJob(
   const requested = await client.createJob(wikiId, signal)
   for await (const news of client.jobNews(requested.id, signal)) {
     if (news.kind === 'progress') {
-      const { stage, done, total, unit } = news.progress
-      view.update(stage, done, total, unit)
+      const { stage, done, total, unit, seconds_left } = news.progress
+      view.update(stage, done, total, unit, seconds_left)
       continue
     }
     showStages(news.job, view)

@@ -11,8 +11,10 @@ import type { SupervisedService } from './supervised-service.ts'
 import { Supervisor } from './supervisor.ts'
 import { wikiAt } from './wiki-source.ts'
 
+export { demoWiki } from './demo-wiki.ts'
 export type { GatewayClient, JobNews } from './gateway-client.ts'
 export type { SupervisedService } from './supervised-service.ts'
+export { wikiAt } from './wiki-source.ts'
 
 export interface TestSystemOptions {
   replicas?: Partial<Record<ServiceName, number>>

@@ -19,7 +19,10 @@ it('returns the result, reports progress, and moves buffers instead of copying t
 })
 
 it('throws what the worker threw', async () => {
-  await expect(run({ values: Float32Array.of(), mode: 'throw' })).rejects.toThrow('expected 3 values, got 2')
+  await expect(run({ values: Float32Array.of(), mode: 'throw' })).rejects.toMatchObject({
+    message: 'expected 3 values, got 2',
+    code: 'bad_shape',
+  })
 })
 
 it('throws WorkerFailed when the thread ends without a result', async () => {
@@ -39,4 +42,17 @@ it('ends a thread that is busy as soon as the signal aborts, while the event loo
 
 it('starts nothing when the signal is aborted already', async () => {
   await expect(run({ values: Float32Array.of() }, { signal: AbortSignal.abort(new Error('no')) })).rejects.toThrow('no')
+})
+
+it('waits for a native call that the thread is in before it ends it, and lets no other begin', async () => {
+  const seen = new Int32Array(new SharedArrayBuffer(8))
+  const abort = new AbortController()
+  const onProgress = () => abort.abort(new Error('the job was cancelled'))
+  const running = runInWorker<Float32Array, { done: number }>(url, {
+    input: { values: Float32Array.of(), mode: 'native', seen },
+    signal: abort.signal,
+    onProgress,
+  })
+  await expect(running).rejects.toThrow('the job was cancelled')
+  expect(Atomics.load(seen, 0)).toBe(2)
 })

@@ -1,4 +1,6 @@
-import { Counter, Histogram, type Registry } from '@tagloom/service-kit'
+import { type Database, tallyCurrentRuns } from '@tagloom/database'
+import { driftOf } from '@tagloom/kernels'
+import { Counter, Gauge, Histogram, type Registry } from '@tagloom/service-kit'
 
 export interface ClusteringMetrics {
   clustered(pages: number, seconds: number): void
@@ -42,4 +44,51 @@ export function measureCache(registry: Registry, cache: string, counts: { hits: 
       }
     },
   })
+}
+
+export interface AssignmentMetrics {
+  assigned(outcome: string): void
+}
+
+/** Series of drift: the wikis that had an assignment last. */
+const mostWikis = 200
+/** A scrape asks the database at most once in so long. */
+const freshForMs = 5_000
+
+/** What Prometheus sees of assignments. Drift is read from the database, so that every replica tells the same. */
+export function measureAssignments(registry: Registry, db: Database): AssignmentMetrics {
+  const registers = [registry]
+  const pages = new Counter({
+    name: 'tagloom_pages_assigned_total',
+    help: 'Pages of assignments by outcome: assigned, left_out, without_text',
+    labelNames: ['outcome'],
+    registers,
+  })
+  const due = new Gauge({
+    name: 'tagloom_rerun_due',
+    help: "1 where the pages since the wiki's current run no longer fit its topics",
+    labelNames: ['wiki_id'],
+    registers,
+  })
+  let freshUntil = 0
+  new Gauge({
+    name: 'tagloom_assignment_drift',
+    help: "Share of the pages since the wiki's current run that no topic took, over the share expected; 1 is like the run",
+    labelNames: ['wiki_id'],
+    registers,
+    async collect() {
+      if (Date.now() < freshUntil) return
+      freshUntil = Date.now() + freshForMs
+      const tallies = await tallyCurrentRuns(db, mostWikis).catch(() => [])
+      this.reset()
+      due.reset()
+      for (const { wikiId, pages: count, leftOut, expectedShare } of tallies) {
+        const { drift, rerunDue } = driftOf({ pages: count, leftOut, expectedShare: expectedShare ?? 0 })
+        if (drift === null) continue
+        this.set({ wiki_id: String(wikiId) }, drift)
+        due.set({ wiki_id: String(wikiId) }, rerunDue ? 1 : 0)
+      }
+    },
+  })
+  return { assigned: (outcome) => pages.inc({ outcome }) }
 }

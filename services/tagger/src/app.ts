@@ -1,6 +1,7 @@
 import { events } from '@tagloom/contracts'
 import { consumeEvents, on, type ServiceDeps } from '@tagloom/service-kit'
 import fastify, { type FastifyInstance } from 'fastify'
+import { handleAssignmentRequested } from './assignment-requested/handle.ts'
 import { handleClustersFormed } from './clusters-formed/handle.ts'
 import type { Config } from './config.ts'
 import { handleEmbedBatch } from './embed-batch/handle.ts'
@@ -33,6 +34,9 @@ export async function buildApp(deps: ServiceDeps<Config>): Promise<FastifyInstan
     // As many as may call a language model at once: each of its calls waits for a slot that all replicas share.
     on(events.labelBatch, { ...job, concurrency: Math.min(8, deps.config.MAX_PARALLEL_LLM_CALLS) }, (message, d) =>
       handleLabelBatch(message, { ...d, vectors, languageModel }),
+    ),
+    on(events.assignmentRequested, { failsJob: false }, (message, d) =>
+      handleAssignmentRequested(message, { ...d, embedder }),
     ),
     on(events.labelsProposed, job, (message, d) => handleLabelsProposed(message, { ...d, vectors, languageModel })),
   ])

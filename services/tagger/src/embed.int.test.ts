@@ -2,10 +2,12 @@ import { whenDrained } from '@tagloom/bus/testing'
 import { type CloudEvent, events, toMessage } from '@tagloom/contracts'
 import {
   completeJob,
+  createAssignment,
   createJob,
   freezeJobPages,
   listPagesWithoutEmbedding,
   planStage,
+  readAssignment,
   readJob,
   readStages,
   startNextJob,
@@ -187,4 +189,55 @@ test('a wiki without pages is embedded at once', async () => {
   expect(await whenEmbedded(jobId)).toMatchObject({ pages: 0, embedded: 0 })
   expect((await readJob(deps.db, jobId))?.status).toBe('running')
   await endJob(jobId)
+})
+
+async function whenAssignmentSaid(type: string, assignmentId: string): Promise<void> {
+  await expect
+    .poll(() => seen.some((e) => e.type === type && dataOf(e).assignment_id === assignmentId), { timeout: 25_000 })
+    .toBe(true)
+}
+
+async function assign(wikiId: number, jobId: string): Promise<string> {
+  const id = await deps.db.transaction((tx) => createAssignment(tx, { wikiId, jobId, most: 2_000 }))
+  const data = { wiki_id: wikiId, assignment_id: id }
+  await deps.bus.publish(toMessage(events.assignmentRequested, data, { source: 'gateway' }))
+  return id
+}
+
+test('embeds the new pages of an assignment without a job, and nothing that has its vector', async () => {
+  const wikiId = await createTestWiki(deps.db)
+  const firstPages = Array.from({ length: 3 }, (_, k) => page(k))
+  await storePages(deps.db, wikiId, firstPages)
+  await startTagger()
+  const jobId = await requestJob(wikiId)
+  await whenEmbedded(jobId)
+  await endJob(jobId)
+  const before = await vectorsOf(wikiId)
+  await storePages(deps.db, wikiId, [page(3), page(4, ''), { ...page(5, ''), title: '' }])
+  const id = await assign(wikiId, jobId)
+  await whenAssignmentSaid(events.assignmentEmbedded.type, id)
+  const after = (await vectorsOf(wikiId)) as { vector: string | null }[]
+  expect(after.slice(0, 3)).toEqual(before)
+  expect(after.slice(3).map((row) => row.vector !== null)).toEqual([true, true, false])
+  await deps.bus.publish(
+    toMessage(events.assignmentRequested, { wiki_id: wikiId, assignment_id: id }, { source: 'gateway' }, 'again'),
+  )
+  await whenDrained(deps.bus)
+  expect(await vectorsOf(wikiId)).toEqual(after)
+})
+
+test('an assignment to a run of another model fails with what to do', async () => {
+  const wikiId = await createTestWiki(deps.db)
+  await storePages(deps.db, wikiId, [page(0)])
+  await startTagger()
+  const jobId = await requestJob(wikiId)
+  await whenEmbedded(jobId)
+  await endJob(jobId)
+  await deps.db.pool.query(`update jobs set model = 'another' where id = $1`, [jobId])
+  await storePages(deps.db, wikiId, [page(1)])
+  const id = await assign(wikiId, jobId)
+  await expect.poll(async () => (await readAssignment(deps.db, id))?.status, { timeout: 25_000 }).toBe('failed')
+  expect((await readAssignment(deps.db, id))?.failure).toMatch(
+    /was made with the model another, this tagger has .*: start a job/,
+  )
 })

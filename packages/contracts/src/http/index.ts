@@ -23,6 +23,7 @@ export {
   type Scope,
   scopes,
 } from './api-keys.ts'
+export { Assignment, assignmentLimits, Drift, NewAssignment } from './assignments.ts'
 export { ClusterMetrics } from './cluster-metrics.ts'
 export { Cluster, ClusterList, ClusterListQuery } from './clusters.ts'
 export {
@@ -50,7 +51,7 @@ export {
   pageLimits,
 } from './pages.ts'
 export { type List, listOf, listQuery, maxPageSize } from './paging.ts'
-export { ApiKeyParams, DecisionParams, JobParams, PageParams, WikiParams } from './parameters.ts'
+export { ApiKeyParams, AssignmentParams, DecisionParams, JobParams, PageParams, WikiParams } from './parameters.ts'
 export { Problem, type ProblemCode, problemCodes, problemType } from './problem.ts'
 export {
   Baseline,

@@ -81,6 +81,9 @@ export const JobProgress = Type.Object(
     done: Type.Integer({ minimum: 0 }),
     total: Type.Integer({ minimum: 0 }),
     unit: Type.String(),
+    seconds_left: Type.Optional(
+      Type.Number({ description: 'What the stage may still take, where the worker can tell' }),
+    ),
   },
   { title: 'JobProgress' },
 )

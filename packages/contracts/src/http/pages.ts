@@ -26,7 +26,8 @@ export const PageInput = Type.Object(
     ),
     label: Type.Optional(
       Type.Union([Type.String({ maxLength: pageLimits.titleCharacters }), Type.Null()], {
-        description: 'Known topic of the page, for evaluation only: no job reads it',
+        description:
+          'Known topic of the page: a job compares its clusters with it, in the record, and forms them without',
       }),
     ),
   },

@@ -1,3 +1,4 @@
+export * from './assignments.ts'
 export * from './clusters.ts'
 export * from './jobs.ts'
 export * from './metrics.ts'

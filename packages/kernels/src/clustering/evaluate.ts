@@ -1,5 +1,6 @@
 import type { Multiply } from '../multiply.ts'
 import { agreement } from './agreement.ts'
+import { leftOutShare } from './assign-pages.ts'
 import type { Clustering } from './cluster-pages.ts'
 import { type Silhouette, silhouette } from './silhouette.ts'
 import { walkSpace } from './walk-space.ts'
@@ -13,6 +14,8 @@ export type Evaluation = {
   sizeHistogram: { from: number; to: number; clusters: number }[]
   /** Mean similarity of a page to its neighbours, over the pages in clusters and over those outside */
   density: { inside: number | null; outside: number | null }
+  /** Share of the pages that the chosen layer would not take if they were new (assign-pages.ts); 1 without clusters */
+  leftOutShare: number
   /** Against known classes of the pages, where there are any; pages outside clusters count as one more cluster */
   gold: { pages: number; ami: number; ari: number; purity: number } | null
 }
@@ -28,7 +31,7 @@ export async function evaluateClustering(
   if (!layer) {
     const none = { score: null, standardError: 0 }
     const density = { inside: null, outside: meanNearness(clustering, () => true) }
-    return { silhouette: none, silhouetteCosine: none, sizeHistogram: [], density, gold: null }
+    return { silhouette: none, silhouetteCosine: none, sizeHistogram: [], density, leftOutShare: 1, gold: null }
   }
   const space = await walkSpace(clustering.vectors, dims, clustering.graph, clustering.distinctOf, multiply)
   return {
@@ -39,6 +42,7 @@ export async function evaluateClustering(
       inside: meanNearness(clustering, (page) => layer.labels[page]! >= 0),
       outside: meanNearness(clustering, (page) => layer.labels[page]! < 0),
     },
+    leftOutShare: await leftOutShare(clustering.vectors, dims, layer, multiply),
     gold: goldLabels ? compareWithGold(layer.labels, goldLabels) : null,
   }
 }

@@ -49,19 +49,22 @@ export function matchLineages(
   const pairs = [...valuedPairs(table), ...byCentroid(previous, current, dims, table)]
   const assigned = new Map(assign(pairs).map((pair) => [pair.row, pair.column]))
   const taken = new Set(assigned.values())
+  const goes = destinations(table)
+  const joins = Map.groupBy(
+    [...previous.ids.keys()].filter((old) => !taken.has(old)),
+    (old) => goes[old]!,
+  )
   const lineages = current.ids.map((id, cluster): Lineage => {
     const own = assigned.get(cluster)
     if (own === undefined) {
       const origin = mainOrigin(table, cluster)
       return origin < 0 ? { id, event: 'born', from: [] } : { id, event: 'split', from: [previous.ids[origin]!] }
     }
-    const joined = previous.ids.flatMap((_, old) =>
-      !taken.has(old) && destination(table, old) === cluster ? [old] : [],
-    )
+    const joined = joins.get(cluster) ?? []
     const from = [own, ...joined].map((old) => previous.ids[old]!)
     return { id: previous.ids[own]!, event: joined.length > 0 ? 'merged' : 'continued', from }
   })
-  const died = previous.ids.filter((_, old) => !taken.has(old) && !assigned.has(destination(table, old)))
+  const died = previous.ids.filter((_, old) => !taken.has(old) && !assigned.has(goes[old]!))
   return { lineages, died, ...countChanged(previous, current, lineages, pages) }
 }
 
@@ -103,9 +106,10 @@ function valuedPairs({ common, currentSizes, previousSizes }: Overlaps): Pair[] 
 
 function byCentroid(previous: RunLayer, current: RunLayer, dims: number, table: Overlaps): Pair[] {
   const pairs: Pair[] = []
+  const all = [...previous.ids.keys()]
+  const withoutCommon = all.filter((before) => table.previousSizes[before] === 0)
   for (let now = 0; now < current.ids.length; now++) {
-    for (let before = 0; before < previous.ids.length; before++) {
-      if (table.currentSizes[now]! > 0 && table.previousSizes[before]! > 0) continue
+    for (const before of table.currentSizes[now] === 0 ? all : withoutCommon) {
       let cosine = 0
       for (let j = 0; j < dims; j++)
         cosine += current.centroids[now * dims + j]! * previous.centroids[before * dims + j]!
@@ -121,8 +125,12 @@ function mainOrigin({ common, currentSizes }: Overlaps, now: number): number {
   return -1
 }
 
-function destination({ common, previousSizes }: Overlaps, before: number): number {
-  return common.findIndex((row) => (row.get(before) ?? 0) > mostPages * previousSizes[before]!)
+/** The cluster that most pages of each previous one are in, −1 where none is. */
+function destinations({ common, previousSizes }: Overlaps): Int32Array {
+  const found = new Int32Array(previousSizes.length).fill(-1)
+  for (const [now, row] of common.entries())
+    for (const [before, pages] of row) if (pages > mostPages * previousSizes[before]!) found[before] = now
+  return found
 }
 
 function countChanged(

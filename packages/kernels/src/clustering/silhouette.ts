@@ -40,7 +40,7 @@ export async function silhouette(
     }
   }
   const mean = total / rows.length
-  const sampled = rows.length === exactUpTo
+  const sampled = rows.length < labels.reduce((count, label) => count + (label >= 0 ? 1 : 0), 0)
   const spread = Math.sqrt(Math.max(0, squares / rows.length - mean * mean))
   return { score: mean, standardError: sampled ? spread / Math.sqrt(rows.length) : 0 }
 }

@@ -1,12 +1,14 @@
-/** Vectors that cannot be clustered. `row` is the first page that is at fault, where one is. */
+/** Vectors that cannot be clustered. `row` is the first page that is at fault, where one is, and `finding` what is wrong with it. */
 export class VectorError extends Error {
   readonly code = 'VECTORS_NOT_USABLE'
   readonly row: number | undefined
+  readonly finding: string
 
-  constructor(message: string, row?: number) {
-    super(message)
+  constructor(finding: string, row?: number) {
+    super(row === undefined ? finding : `row ${row} ${finding}`)
     this.name = 'VectorError'
     this.row = row
+    this.finding = finding
   }
 }
 
@@ -26,9 +28,9 @@ export function unitVectors(vectors: Float32Array, dims: number): Float32Array {
     let square = 0
     for (let at = row * dims; at < (row + 1) * dims; at++) square += vectors[at]! * vectors[at]!
     if (!Number.isFinite(square)) {
-      throw new VectorError(`row ${row} holds a value that is no finite number: embed this page again`, row)
+      throw new VectorError('holds a value that is no finite number', row)
     }
-    if (square === 0) throw new VectorError(`row ${row} is all zeros: embed this page again, or leave it out`, row)
+    if (square === 0) throw new VectorError('is all zeros', row)
     const length = Math.sqrt(square)
     if (Math.abs(length - 1) <= unitTolerance) continue
     if (result === vectors) result = vectors.slice()

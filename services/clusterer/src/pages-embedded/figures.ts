@@ -1,15 +1,16 @@
 import type { JobMetrics } from '@tagloom/service-kit'
 import type { Clustered } from './cluster-worker.ts'
-import type { RunLineages } from './match-previous-run.ts'
 
 export type ClusteringFigures = ReturnType<typeof figuresOf>
 
 /** What the run says of its clustering as a whole. Pages without a vector are outside of everything too. */
-export function figuresOf(found: Clustered, vectors: number, pages: number, { chosen, lineages }: RunLineages) {
+export function figuresOf(found: Clustered, pages: number) {
+  const vectors = found.pageIds.length
+  const { chosen, lineages } = found.lineages
   const layer = found.layers[found.chosen]
   const clustered = layer ? vectors - layer.outliersAfter : 0
   const before = layer ? layer.outliersBefore + pages - vectors : pages
-  const { silhouette, silhouetteCosine, sizeHistogram, density, gold } = found.evaluation
+  const { silhouette, silhouetteCosine, sizeHistogram, density, leftOutShare, gold } = found.evaluation
   const first = found.layers.slice(0, found.chosen).reduce((sum, finer) => sum + finer.clusters, 0)
   const ofChosen = lineages.slice(first, first + (layer?.clusters ?? 0))
   const count = (event: string) => ofChosen.filter((lineage) => lineage.event === event).length
@@ -29,7 +30,9 @@ export function figuresOf(found: Clustered, vectors: number, pages: number, { ch
     silhouette_cosine_standard_error: silhouetteCosine.standardError,
     cluster_size_histogram: sizeHistogram,
     density,
+    left_out_share: leftOutShare,
     gold,
+    seed_stability: found.seedStability,
     seconds: found.seconds,
     each_layer: found.layers.map((each) => ({
       clusters: each.clusters,
@@ -56,13 +59,14 @@ const percentage = (part: number, whole: number): number => (whole === 0 ? 0 : (
 /** The same as measures of the sample, which ends here. */
 export function measure(sample: JobMetrics, found: Clustered, figures: ClusteringFigures): void {
   const sizes = found.layers[found.chosen]?.sizes ?? new Int32Array()
-  const { lineages, gold } = figures
+  const { lineages, gold, density, seed_stability: stability } = figures
   sample.setGauge('cluster_count', figures.clusters)
   sample.setGauge('pages_clustered', figures.clustered)
   sample.setGauge('outlier_count', figures.outliers)
   sample.setGauge('outliers_before_attaching', figures.outliers_before_attaching)
   sample.setGauge('min_cluster_size', sizes.length ? Math.min(...sizes) : 0)
   sample.setGauge('max_cluster_size', sizes.length ? Math.max(...sizes) : 0)
+  sample.setGauge('left_out_share', figures.left_out_share)
   sample.setGauge('layers', figures.layers)
   sample.setGauge('clusters_matched', lineages.continued + lineages.merged)
   sample.setGauge('clusters_continued', lineages.continued)
@@ -75,7 +79,16 @@ export function measure(sample: JobMetrics, found: Clustered, figures: Clusterin
     sample.setGauge('silhouette_score', figures.silhouette_score)
     sample.setGauge('silhouette_standard_error', figures.silhouette_score_standard_error)
   }
-  if (figures.silhouette_cosine !== null) sample.setGauge('silhouette_cosine', figures.silhouette_cosine)
+  if (figures.silhouette_cosine !== null) {
+    sample.setGauge('silhouette_cosine', figures.silhouette_cosine)
+    sample.setGauge('silhouette_cosine_standard_error', figures.silhouette_cosine_standard_error)
+  }
+  if (density.inside !== null) sample.setGauge('density_inside', density.inside)
+  if (density.outside !== null) sample.setGauge('density_outside', density.outside)
+  if (stability) {
+    sample.setGauge('seed_stability_ari', stability.mean_ari)
+    sample.setGauge('seed_stability_ari_least', stability.least_ari)
+  }
   if (gold) {
     sample.setGauge('gold_ami', gold.ami)
     sample.setGauge('gold_ari', gold.ari)

@@ -1,26 +1,18 @@
 import { type Message, Reject } from '@tagloom/bus'
 import { events, toMessage } from '@tagloom/contracts'
-import {
-  finishStep,
-  type Job,
-  type JobVectors,
-  openStage,
-  readClusteringFigures,
-  readJob,
-  readJobVectors,
-  storeClustering,
-} from '@tagloom/database'
+import { finishStep, type Job, openStage, readClusteringFigures, readJob, storeClustering } from '@tagloom/database'
 import type { ProductOptions } from '@tagloom/inference'
 import { type HandlerDeps, handleOnce, JobMetrics, runInWorker } from '@tagloom/service-kit'
 import type { ClusteringMetrics } from '../metrics.ts'
-import type { Clustered, ClusterInput, Fault } from './cluster-worker.ts'
+import type { Clustered, ClusterInput, Fault, Told } from './cluster-worker.ts'
 import { type ClusteringFigures, figuresOf, measure } from './figures.ts'
-import { matchPreviousRun, readPreviousRun } from './match-previous-run.ts'
 import { clustersToStore, firstNumbers, membersToStore } from './rows-to-store.ts'
+import { type Pace, TimeLeft } from './time-left.ts'
 
 export interface ClusterDeps extends HandlerDeps {
   readonly metrics: ClusteringMetrics
   readonly products: ProductOptions
+  readonly pace: Pace
 }
 
 type Embedded = Message<typeof events.pagesEmbedded>
@@ -44,16 +36,13 @@ export async function handlePagesEmbedded(message: Embedded, deps: ClusterDeps):
     })
     sample.startStage('cluster', 0)
     deps.log.event('stage_started', { stage: 'cluster', batches: 1 })
-    const pages = await readJobVectors(deps.db, job_id, job.model ?? message.data.model)
-    const found = await cluster(message, deps, pages, job)
-    const before = job.previousJobId ? await readPreviousRun(deps.db, job.previousJobId, pages.dims) : undefined
-    const lineages = matchPreviousRun(found, pages.pageIds, pages.dims, job_id, before)
-    const figures = figuresOf(found, pages.pageIds.length, message.data.pages, lineages)
+    const found = await cluster(message, deps, job)
+    const figures = figuresOf(found, message.data.pages)
     measure(sample, found, figures)
     return async (tx, owe) => {
       await storeClustering(tx, job_id, {
-        clusters: clustersToStore(found.layers, found.chosen, pages.dims, lineages.lineages),
-        members: membersToStore(found.layers, pages.pageIds),
+        clusters: clustersToStore(found.layers, found.chosen, found.dims, found.lineages.lineages),
+        members: whileItGoesOn(membersToStore(found.layers, found.pageIds), message.signal),
         figures,
       })
       const { done, total } = await finishStep(tx, job_id, 'cluster')
@@ -68,50 +57,72 @@ export async function handlePagesEmbedded(message: Embedded, deps: ClusterDeps):
 
 const stageOf = ({ data: { wiki_id, job_id } }: Embedded) => ({ wiki_id, job_id, stage: 'cluster' as const })
 
-async function cluster(message: Embedded, deps: ClusterDeps, pages: JobVectors, job: Job): Promise<Clustered> {
-  const { min_cluster_size: minClusterSize, target_clusters: targetClusters, seed = 0 } = job.options
-  deps.log.event('clustering_started', {
-    pages: pages.pageIds.length,
-    dims: pages.dims,
-    min_cluster_size: minClusterSize ?? 0,
-  })
+async function cluster(message: Embedded, deps: ClusterDeps, job: Job): Promise<Clustered> {
+  const { min_cluster_size: minClusterSize, target_clusters: targetClusters } = job.options
+  const { seed = 0, seed_stability: otherSeeds = 0 } = job.options
   const input: ClusterInput = {
-    vectors: pages.vectors,
-    dims: Math.max(1, pages.dims),
+    databaseUrl: deps.config.DATABASE_URL,
+    jobId: job.id,
+    model: job.model ?? message.data.model,
+    previousJobId: job.previousJobId,
     options: {
       ...(minClusterSize === undefined ? {} : { minClusterSize }),
       ...(targetClusters === undefined ? {} : { targetClusters }),
     },
     products: deps.products,
     seed,
-    goldLabels: pages.goldLabels,
+    otherSeeds,
   }
-  const found = await runInWorker<Clustered | Fault, number>(new URL('./cluster-worker.ts', import.meta.url), {
+  let shown: ReturnType<typeof showProgress> | undefined
+  const onProgress = (told: Told) => {
+    if (typeof told === 'number') return shown?.reached(told)
+    shown = showProgress(message, deps, told.pages * (1 + otherSeeds), told.dims)
+    deps.log.event('clustering_started', { ...told, min_cluster_size: minClusterSize ?? 0 })
+  }
+  const found = await runInWorker<Clustered | Fault, Told>(new URL('./cluster-worker.ts', import.meta.url), {
     input,
-    transfer: [input.vectors.buffer as ArrayBuffer],
     signal: message.signal,
-    onProgress: showProgress(message, deps),
-  })
+    onProgress,
+  }).finally(() => shown?.end())
   if ('fault' in found) {
-    const page = found.row === undefined ? '' : `the vector of page ${pages.pageIds[found.row]}: `
-    throw new Reject(`${page}${found.fault}`)
+    if (found.page === undefined) throw new Reject(found.fault)
+    throw new Reject(
+      `the vector of page "${found.page}" ${found.fault}: delete the page and import it again, so that it is embedded anew, then start a job`,
+    )
   }
-  deps.metrics.clustered(pages.pageIds.length, found.seconds)
+  deps.metrics.clustered(found.pageIds.length, found.seconds)
   return found
+}
+
+/** The same rows, until the signal aborts: the transaction that takes them is rolled back. */
+function* whileItGoesOn<Row>(rows: Iterable<Row>, signal: AbortSignal): Generator<Row> {
+  for (const row of rows) {
+    signal.throwIfAborted()
+    yield row
+  }
 }
 
 const progressEveryMs = 1_000
 
 /** Progress within the stage, for who watches: it is not stored, and a lost one is made up by the next. */
-function showProgress(message: Embedded, { bus, context, log }: ClusterDeps): (share: number) => void {
-  let shownAt = performance.now()
-  return (share) => {
-    if (share >= 1 || performance.now() - shownAt < progressEveryMs) return
-    shownAt = performance.now()
-    const shown = { ...stageOf(message), done: Math.round(100 * share), total: 100, unit: 'percent' }
+function showProgress(message: Embedded, deps: ClusterDeps, pages: number, dims: number) {
+  const { bus, context, log, pace } = deps
+  const left = new TimeLeft(pace.expectedSeconds(pages, dims))
+  const began = performance.now()
+  const seconds = () => (performance.now() - began) / 1_000
+  const timer = setInterval(() => {
+    const { percent, secondsLeft } = left.at(seconds())
+    const shown = { ...stageOf(message), done: percent, total: 100, unit: 'percent', seconds_left: secondsLeft }
     bus
       .publish(toMessage(events.jobProgressed, shown, context))
       .catch((error: Error) => log.pino.debug({ reason: error.message }, 'progress was not shown'))
+  }, progressEveryMs)
+  return {
+    reached(share: number) {
+      left.reached(share, seconds())
+      if (share === 1) pace.took(seconds(), pages, dims)
+    },
+    end: () => clearInterval(timer),
   }
 }
 

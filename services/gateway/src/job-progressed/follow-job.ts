@@ -99,8 +99,8 @@ const message = (event: JobStreamEvent, data: Job | JobProgress | RunRecord, seq
 
 function toProgress({ envelope }: Followed, jobId: string): JobProgress | undefined {
   if (envelope.type !== events.jobProgressed.type || !isOf(envelope, jobId)) return undefined
-  const { stage, done, total, unit } = envelope.data as JobProgress
-  return { stage, done, total, unit }
+  const { stage, done, total, unit, seconds_left } = envelope.data as JobProgress
+  return { stage, done, total, unit, ...(seconds_left === undefined ? {} : { seconds_left }) }
 }
 
 const ends = new Set<string>([events.jobCompleted.type, events.jobFailed.type, events.jobCancelled.type])

@@ -3,6 +3,7 @@ import type { GatewayDeps } from '../app.ts'
 import { alertRuleRoutes } from './alert-rules.ts'
 import { alertRoutes } from './alerts.ts'
 import { apiKeyRoutes } from './api-keys.ts'
+import { assignmentRoutes } from './assignments.ts'
 import { clusterMetricsRoutes } from './cluster-metrics.ts'
 import { clusterRoutes } from './clusters.ts'
 import { decisionRoutes } from './decisions.ts'
@@ -25,6 +26,7 @@ export const routes: Readonly<Record<string, Routes>> = {
   '/api/wikis/:wiki_id/jobs, /api/jobs': jobRoutes,
   '/api/jobs/:job_id/events': jobEventRoutes,
   '/api/wikis/:wiki_id/clusters': clusterRoutes,
+  '/api/wikis/:wiki_id/assignments, /api/wikis/:wiki_id/drift': assignmentRoutes,
   '/api/wikis/:wiki_id/tags': tagRoutes,
   '/api/wikis/:wiki_id/decisions': decisionRoutes,
   '/api/tags/cluster-metrics/:wiki_id': clusterMetricsRoutes,

@@ -60,6 +60,7 @@ function recordOf(jobId: string, figures: Record<string, number | null>, options
     coverage: group('coverage'),
     errors: group('errors'),
     cost: group('cost'),
+    clustering: group('clustering'),
     stages: Object.fromEntries(stages.map((name) => [name, stage])),
     distributions: {
       llm_latency_ms: distribution,

@@ -54,6 +54,16 @@ const samples: MetricSample[] = [
         max_cluster_size: 5,
         silhouette_score: 0.42,
         silhouette_cosine: 0.11,
+        outliers_before_attaching: 4,
+        clusters_continued: 1,
+        clusters_born: 1,
+        clusters_split: 0,
+        clusters_merged: 0,
+        clusters_died: 2,
+        churn_percentage: 12.5,
+        gold_ami: 0.5,
+        gold_ari: 0.4,
+        gold_purity: 0.75,
       },
       values: { cluster_sizes: [3, 5] },
     },
@@ -158,6 +168,19 @@ describe('the record of a job', () => {
       error_rate_percentage: 25,
     })
     expect(record.cost).toEqual({ llm_calls: 2, llm_tokens: 400, llm_cost_usd: 0, llm_budget_percentage: 40 })
+    expect(record.clustering).toEqual({
+      outlier_percentage_before_attaching: 40,
+      churn_percentage: 12.5,
+      clusters_continued: 1,
+      clusters_born: 1,
+      clusters_split: 0,
+      clusters_merged: 0,
+      clusters_died: 2,
+      gold_ami: 0.5,
+      gold_ari: 0.4,
+      gold_purity: 0.75,
+      seed_stability_ari: null,
+    })
     expect(record.stages.embed.busy_seconds).toBe(5)
     expect(record.stages.embed.work_seconds).toBe(6)
     expect(record.histograms.tags_per_page.counts.slice(0, 5)).toEqual([1, 0, 4, 5, 0])
@@ -194,7 +217,9 @@ describe('the record of a job', () => {
   it('has equal config hashes exactly when what was asked and the model are equal', () => {
     const hash = (more: Partial<JobOfRecord>) => foldRecord({ ...job, ...more }, samples, now).provenance.config_hash
     const { config_hash } = record.provenance
-    expect(hash({ options: { llm_budget_tokens: 1000, labeller: 'llm', dry_run: true } })).toBe(config_hash)
+    expect(hash({ options: { llm_budget_tokens: 1000, labeller: 'llm', dry_run: true, seed_stability: 3 } })).toBe(
+      config_hash,
+    )
     expect(hash({ options: { llm_budget_tokens: 1001, labeller: 'llm' } })).not.toBe(config_hash)
     expect(hash({ model: 'other' })).not.toBe(config_hash)
   })

@@ -78,6 +78,7 @@ export function foldRecord(job: JobOfRecord, samples: readonly MetricSample[], n
     coverage,
     errors: errorsOf(folded, coverage.pages_processed, cost.llm_calls),
     cost,
+    clustering: clusteringOf(folded.cluster),
     stages: folded,
     distributions,
     histograms: {
@@ -153,6 +154,26 @@ function qualityOf(cluster: StageBreakdown, label: StageBreakdown, confidence: n
   }
 }
 
+function clusteringOf(cluster: StageBreakdown): RunRecord['clustering'] {
+  const clustered = gauge(cluster, 'pages_clustered')
+  const outliers = gauge(cluster, 'outlier_count')
+  const pages = clustered === null || outliers === null ? null : clustered + outliers
+  const before = ratio(gauge(cluster, 'outliers_before_attaching'), pages)
+  return {
+    outlier_percentage_before_attaching: before === null ? null : 100 * before,
+    churn_percentage: gauge(cluster, 'churn_percentage'),
+    clusters_continued: gauge(cluster, 'clusters_continued'),
+    clusters_born: gauge(cluster, 'clusters_born'),
+    clusters_split: gauge(cluster, 'clusters_split'),
+    clusters_merged: gauge(cluster, 'clusters_merged'),
+    clusters_died: gauge(cluster, 'clusters_died'),
+    gold_ami: gauge(cluster, 'gold_ami'),
+    gold_ari: gauge(cluster, 'gold_ari'),
+    gold_purity: gauge(cluster, 'gold_purity'),
+    seed_stability_ari: gauge(cluster, 'seed_stability_ari'),
+  }
+}
+
 function coverageOf(
   propagate: StageBreakdown,
   tags: { min: number | null; max: number | null },
@@ -209,8 +230,8 @@ function costOf(label: StageBreakdown, options: JobOptions): RunRecord['cost'] {
 function provenanceOf({ options, model }: JobOfRecord, samples: readonly MetricSample[]): RunRecord['provenance'] {
   const details: Record<string, unknown> = {}
   for (const sample of samples) Object.assign(details, sample.details)
-  // Whether the run was dry changes nothing in it; details are what came about, not what was asked.
-  const { dry_run: _, ...asked } = options
+  // Whether the run was dry, and how often it was tried again, changes nothing in it; details are what came about, not what was asked.
+  const { dry_run: _, seed_stability: __, ...asked } = options
   const hash = createHash('sha256').update(canonical({ asked, model })).digest('hex')
   return { options, model, details, config_hash: hash }
 }

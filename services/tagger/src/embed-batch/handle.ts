@@ -4,7 +4,6 @@ import {
   countJobPages,
   finishBatch,
   type PageEmbedding,
-  type PageToEmbed,
   readBatch,
   readJob,
   readPagesToEmbed,
@@ -16,6 +15,7 @@ import {
 import type { PageVectors } from '@tagloom/inference'
 import { JobMetrics } from '@tagloom/service-kit'
 import type { EmbedDeps } from '../embed-deps.ts'
+import { embeddingsOf } from '../embeddings-of.ts'
 import type { EmbedBatch } from '../job-requested/plan-batches.ts'
 
 /** Another replica may have the model that the job was planned with: wait this long before looking again. */
@@ -49,14 +49,6 @@ export async function handleEmbedBatch(message: Message<typeof events.embedBatch
   const pages = await readPagesToEmbed(deps.db, payload.page_ids, embedder.modelId)
   const made = await embedder.embedPages(pages, message.signal)
   await save(message, deps, payload, embeddingsOf(pages, made, embedder.dims), made, metrics)
-}
-
-function embeddingsOf(pages: readonly PageToEmbed[], made: PageVectors, dims: number): PageEmbedding[] {
-  return pages.map(({ pageId, contentHash }, k) => {
-    const tokens = made.tokens[k]!
-    const vector = tokens === 0 ? null : made.vectors.subarray(k * dims, (k + 1) * dims)
-    return { pageId, contentHash, tokens, vector }
-  })
 }
 
 async function save(

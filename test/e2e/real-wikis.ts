@@ -1,0 +1,28 @@
+import { join } from 'node:path'
+import { demoWiki, wikiAt } from '@tagloom/launcher/testing'
+
+export interface WikiPage {
+  readonly id: string
+  readonly title: string
+  readonly text: string
+}
+
+const mostPages = 240
+const mostCharacters = 2_000
+
+/**
+ * The documentation of the installed packages, which every machine has after an install: pages evenly over it, cut short, so that a busy
+ * machine embeds them in half a minute. With `path`, the whole of that folder or .ndjson file.
+ */
+export async function realWiki(path?: string): Promise<WikiPage[]> {
+  const modules = join(import.meta.dirname, '..', '..', 'node_modules')
+  const source = path === undefined ? await demoWiki(modules) : await wikiAt(path)
+  const chunks: Uint8Array[] = []
+  for await (const chunk of source.lines()) chunks.push(chunk)
+  const lines = Buffer.concat(chunks).toString().trim().split('\n')
+  const pages = lines.map((line) => JSON.parse(line) as WikiPage)
+  if (path !== undefined) return pages
+  const step = Math.max(1, pages.length / mostPages)
+  const kept = Array.from({ length: Math.min(mostPages, pages.length) }, (_, i) => pages[Math.floor(i * step)]!)
+  return kept.map((page) => ({ ...page, text: page.text.slice(0, mostCharacters) }))
+}
