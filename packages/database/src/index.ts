@@ -59,6 +59,7 @@ export { type CopyValue, copyRows } from './copy.ts'
 export { type Database, type DatabaseOptions, type Executor, openDatabase, type Transaction } from './database.ts'
 export {
   addPageTag,
+  approveLabel,
   approveTag,
   type DecisionRow,
   findPageId,
@@ -78,7 +79,7 @@ export {
   readPagesToEmbed,
   saveEmbeddings,
 } from './embeddings.ts'
-export { DatabaseUnavailable, JobNotRunning } from './errors.ts'
+export { DatabaseUnavailable, isConflict, isDatabaseError, JobNotRunning } from './errors.ts'
 export { ensureTags } from './imported-tags.ts'
 export { findJobByIdempotencyKey, type JobView, listJobs, readJobView } from './job-reading.ts'
 export {
@@ -98,11 +99,14 @@ export {
   type ClusterPage,
   type ClusterTagRow,
   createTags,
+  freezeJobVocabulary,
+  holdVocabulary,
   type Membership,
   type PageInClusters,
   readClusterPages,
   readClusterTags,
   readForClusters,
+  readJobVocabulary,
   readLayers,
   readMemberships,
   readPagesInClusters,
@@ -118,6 +122,7 @@ export {
   addLlmSpending,
   freeLlmSlot,
   type LlmSpending,
+  pruneLlmReplies,
   readLlmReply,
   readLlmSpending,
   saveLlmReply,
