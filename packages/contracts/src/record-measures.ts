@@ -88,7 +88,12 @@ export const measures = {
     stage: 'propagate',
     description: "Tags withheld because a person's decision forbids them",
   },
-  database_errors: { kind: 'counter', stage: 'any', description: 'Transactions that failed and were tried again' },
+  database_errors: {
+    kind: 'counter',
+    stage: 'any',
+    description:
+      'Transactions that failed (the server away, a deadlock, a statement refused), whether or not trying again helped',
+  },
 } as const satisfies Record<string, MeasureDeclaration>
 
 type Measures = typeof measures

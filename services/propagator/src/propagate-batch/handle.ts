@@ -40,6 +40,7 @@ export async function handlePropagateBatch(
     jobId: job_id,
     service: 'propagator',
     enabled: deps.config.ENABLE_METRICS,
+    databaseErrors: deps.databaseErrors,
   })
   metrics.startStage('propagate', no)
   const payload = batch.payload as PropagateBatch

@@ -37,6 +37,7 @@ export async function handleLabelBatch(message: Message<typeof events.labelBatch
     jobId: job_id,
     service: 'tagger',
     enabled: deps.config.ENABLE_METRICS,
+    databaseErrors: deps.databaseErrors,
   })
   metrics.startStage('label', no)
   const { clusters: nos } = batch.payload as LabelBatch
