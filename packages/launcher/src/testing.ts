@@ -72,13 +72,13 @@ export async function startTestSystem(options: TestSystemOptions = {}): Promise<
   }
   const client = new GatewayClient(`http://127.0.0.1:${gatewayPort}`, settings.apiKey)
   const importWiki = async (source: WikiSource): Promise<number> => {
-    const signal = AbortSignal.timeout(300_000)
+    const signal = AbortSignal.timeout(500_000)
     const wiki = await client.wikiNamed(source.name, signal)
     await client.importPages(wiki.id, () => source.lines(), { replace: true, signal })
     return wiki.id
   }
   const run = async (wikiId: number, jobOptions: JobOptions = {}): Promise<Job> => {
-    const signal = AbortSignal.timeout(300_000)
+    const signal = AbortSignal.timeout(500_000)
     const requested = await client.createJob(wikiId, signal, jobOptions)
     for await (const news of client.jobNews(requested.id, signal)) if (news.kind === 'ended') return news.job
     throw new Error(`job ${requested.id} did not end. The supervisor said:\n${said.join('\n')}`)
