@@ -88,6 +88,12 @@ export const measures = {
     stage: 'propagate',
     description: "Tags withheld because a person's decision forbids them",
   },
+  cache_hits: {
+    kind: 'counter',
+    stage: 'any',
+    description: 'Lookups in a query cache (ENABLE_QUERY_CACHING) that it could answer: label, propagate',
+  },
+  cache_misses: { kind: 'counter', stage: 'any', description: 'Lookups that it could not' },
   database_errors: {
     kind: 'counter',
     stage: 'any',

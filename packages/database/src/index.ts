@@ -165,6 +165,7 @@ export {
   type PageTagToStore,
   readPageDecisions,
   readPageVectors,
+  readReliability,
   readVectorSample,
   readVectorsByExternalId,
   savePageTags,

@@ -81,6 +81,12 @@ export class JobMetrics {
     this.#values.set(name, values)
   }
 
+  /** Counts lookups in a query cache: what caches tell. */
+  countLookups = ({ hits, misses }: { readonly hits: number; readonly misses: number }): void => {
+    this.increment('cache_hits', hits)
+    this.increment('cache_misses', misses)
+  }
+
   /** Anything else that the record keeps under this name, as JSON. */
   setDetail(name: string, value: unknown): void {
     if (this.#enabled) this.#details.set(name, value)

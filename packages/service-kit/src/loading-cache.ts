@@ -18,6 +18,9 @@ export interface CacheCounts {
   misses: number
 }
 
+/** Told how many lookups were answered and how many were not. */
+export type TellLookups = (counts: Readonly<CacheCounts>) => void
+
 /**
  * Values that are loaded once and kept until their wiki's vocabulary changes, the least recently used going first. Who asks while a value
  * is loaded waits for the same load. A load that was under way when its wiki was forgotten is not kept: it may have read what was before.
@@ -32,8 +35,10 @@ export class LoadingCache<Value extends object> {
     this.#kept = enabled ? new LRUCache({ maxSize: mostBytes, ttl: STALE_AFTER_MS }) : undefined
   }
 
-  async of(wikiId: number, key: string, load: () => Promise<Value>): Promise<Value> {
+  /** @param tell of the outcome, for whoever counts his own lookups */
+  async of(wikiId: number, key: string, load: () => Promise<Value>, tell?: TellLookups): Promise<Value> {
     const known = this.#kept?.get(key)
+    tell?.(known ? { hits: 1, misses: 0 } : { hits: 0, misses: 1 })
     if (known) {
       this.counts.hits++
       return known.value

@@ -1,5 +1,5 @@
 import { whenDrained } from '@tagloom/bus/testing'
-import { type CloudEvent, events, type JobOptions, toMessage } from '@tagloom/contracts'
+import { type CloudEvent, events, type JobOptions, type MetricSample, toMessage } from '@tagloom/contracts'
 import {
   addPageTag,
   approveTag,
@@ -157,7 +157,7 @@ async function whenCompleted(jobId: string): Promise<void> {
 const samplesOf = (jobId: string) =>
   seen
     .filter(({ type }) => type === events.metricsSampled.type)
-    .map(({ data }) => data as { job_id: string; stage: string; batch: string; counters: Record<string, number> })
+    .map(({ data }) => data as MetricSample)
     .filter(({ job_id }) => job_id === jobId)
 
 const completed = (jobId: string) =>
@@ -291,6 +291,28 @@ const waitingForLocks = async (): Promise<number> =>
       `select count(*)::int as n from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`,
     )
   ).rows[0]!.n
+
+test('says how right its confidence was, over pages and tags that people used', async () => {
+  const run = await prepare()
+  const by = { wikiId: run.wikiId, decidedBy: 'tester' }
+  // People gave "alpha" to 20 of the 25 pages of its cluster, and "beta" to 4 pages of the other one.
+  await deps.db.transaction(async (tx) => {
+    for (const page of run.pageIds.slice(0, 20)) await addPageTag(tx, by, page, 'alpha')
+    for (const page of run.pageIds.slice(18, 22)) await addPageTag(tx, by, page, 'beta')
+  })
+  await propagate(run)
+  const details = samplesOf(run.jobId).flatMap(({ details }) => (details && 'reliability' in details ? [details] : []))
+  expect(details).toHaveLength(1)
+  const { page_tags, expected_calibration_error, bins } = details[0]!.reliability as {
+    page_tags: number
+    expected_calibration_error: number
+    bins: { count: number; mean_confidence: number; hit_rate: number }[]
+  }
+  // 22 pages have a tag of a person; the job gave each "alpha", and 20 of them have it of a person too.
+  expect([page_tags, bins.length]).toEqual([22, 1])
+  expect(bins[0]!.hit_rate).toBeCloseTo(20 / 22, 6)
+  expect(expected_calibration_error).toBeCloseTo(Math.abs(bins[0]!.mean_confidence - 20 / 22), 6)
+})
 
 test('keeps to the threshold of the job', async () => {
   const run = await prepare({ confidence_threshold: 1 })

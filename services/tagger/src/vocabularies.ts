@@ -1,5 +1,5 @@
 import { type Database, readVocabulary, type StoredTag } from '@tagloom/database'
-import { LoadingCache } from '@tagloom/service-kit'
+import { LoadingCache, type TellLookups } from '@tagloom/service-kit'
 
 const MOST_BYTES = 64 << 20
 
@@ -20,8 +20,8 @@ export class Vocabularies {
     return this.#cache.counts
   }
 
-  of(wikiId: number, model: string): Promise<readonly StoredTag[]> {
-    return this.#cache.of(wikiId, `${wikiId} ${model}`, () => readVocabulary(this.#db, wikiId, model))
+  of(wikiId: number, model: string, tell?: TellLookups): Promise<readonly StoredTag[]> {
+    return this.#cache.of(wikiId, `${wikiId} ${model}`, () => readVocabulary(this.#db, wikiId, model), tell)
   }
 
   forget(wikiId: number): void {

@@ -9,7 +9,7 @@ import {
   type StoredTag,
 } from '@tagloom/database'
 import { type TagBackground, type TagsOfClusters, tagBackground } from '@tagloom/kernels'
-import { LoadingCache } from '@tagloom/service-kit'
+import { LoadingCache, type TellLookups } from '@tagloom/service-kit'
 import { breathe } from './breathe.ts'
 
 /** What the batches of a job have in common. */
@@ -42,8 +42,8 @@ export class JobTagsCache {
     return this.#cache.counts
   }
 
-  of(job: Job): Promise<JobTags> {
-    return this.#cache.of(job.wikiId, job.id, () => loadJobTags(this.#db, job))
+  of(job: Job, tell?: TellLookups): Promise<JobTags> {
+    return this.#cache.of(job.wikiId, job.id, () => loadJobTags(this.#db, job), tell)
   }
 
   forget(wikiId: number): void {

@@ -31,7 +31,7 @@ const PROMPT_VOCABULARY = 20
 export async function proposeByLanguageModel(of: ForLanguageModel, deps: LabelDeps): Promise<Map<number, Proposal[]>> {
   const model = deps.languageModel
   if (!model) return new Map(of.keyphrases)
-  const approved = (await deps.vocabularies.of(of.job.wikiId, deps.vectors.modelId)).filter(
+  const approved = (await deps.vocabularies.of(of.job.wikiId, deps.vectors.modelId, of.metrics.countLookups)).filter(
     ({ status }) => status === 'approved',
   )
   const layers = layerCentroids(of.clusters)

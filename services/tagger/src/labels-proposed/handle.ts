@@ -47,10 +47,10 @@ export async function handleLabelsProposed(
     })
     metrics.startStage('label', 'resolve')
     const input = await readInput(deps, job_id)
-    const known = await deps.vocabularies.of(wiki_id, deps.vectors.modelId)
+    const known = await deps.vocabularies.of(wiki_id, deps.vectors.modelId, metrics.countLookups)
     const proposed = [...input.proposals.values()].flat().map(({ label }) => label)
     const asked = new Set([...proposed, ...known.map(({ label }) => label)])
-    const vectorOfAsked = await deps.vectors.of(asked)
+    const vectorOfAsked = await deps.vectors.of(asked, metrics.countLookups)
     return async (tx, owe) => {
       if (!job) return
       const vocabulary = await holdVocabulary(tx, wiki_id, deps.vectors.modelId)
