@@ -298,6 +298,12 @@ const work = {
     description: 'The budget of the job is used up; it goes on with keyphrases',
     fields: { tokens: count, cost_usd: Type.Number({ minimum: 0 }) },
   }),
+  llm_replies_forgotten: declare({
+    level: 'INFO',
+    scope: 'service',
+    description: 'Replies that nobody asked for again for LLM_REPLIES_RETENTION_DAYS were removed',
+    fields: { replies: count, days: count },
+  }),
   tags_propagated: declare({
     level: 'INFO',
     scope: 'job',

@@ -110,7 +110,18 @@ export const measures = {
     stage: 'propagate',
     description: "Tags withheld because a person's decision forbids them",
   },
-  database_errors: { kind: 'counter', stage: 'any', description: 'Transactions that failed and were tried again' },
+  cache_hits: {
+    kind: 'counter',
+    stage: 'any',
+    description: 'Lookups in a query cache (ENABLE_QUERY_CACHING) that it could answer: label, propagate',
+  },
+  cache_misses: { kind: 'counter', stage: 'any', description: 'Lookups that it could not' },
+  database_errors: {
+    kind: 'counter',
+    stage: 'any',
+    description:
+      'Transactions that failed (the server away, a deadlock, a statement refused), whether or not trying again helped',
+  },
 } as const satisfies Record<string, MeasureDeclaration>
 
 type Measures = typeof measures

@@ -291,7 +291,7 @@ const errors = {
   ),
   database_errors: sumOf(
     'database_errors',
-    'Transactions that failed and were tried again',
+    'Transactions of the job that failed: the server away, a deadlock with another, a statement refused; whether or not trying again helped',
     'errors',
     'every service',
     0,

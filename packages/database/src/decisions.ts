@@ -1,9 +1,10 @@
-import type { DecisionKind } from '@tagloom/contracts'
+import { type DecisionKind, tagForm } from '@tagloom/contracts'
 import { type SQL, sql } from 'drizzle-orm'
 import type { Executor, Transaction } from './database.ts'
 import { ensureTags } from './imported-tags.ts'
 import { utc } from './page-reading.ts'
 import { shownTags } from './shown-tags.ts'
+import { lockVocabulary } from './vocabulary-lock.ts'
 
 export interface DecisionRow {
   readonly id: number
@@ -103,6 +104,7 @@ export async function lockPage(tx: Transaction, d: Decide, jobId: string | null,
 
 /** No page has the tag any more, whatever a job finds, until somebody adds or approves it. */
 export async function rejectTag(tx: Transaction, d: Decide, tagId: number): Promise<number> {
+  await lockVocabulary(tx, d.wikiId)
   await tx.orm.execute(
     sql`update tags set status = 'rejected', merged_into = null, merged_by = null where id = ${tagId}`,
   )
@@ -111,15 +113,23 @@ export async function rejectTag(tx: Transaction, d: Decide, tagId: number): Prom
 
 /** The tag belongs to the vocabulary, which jobs prefer. */
 export async function approveTag(tx: Transaction, d: Decide, tagId: number): Promise<number> {
+  await lockVocabulary(tx, d.wikiId)
   await tx.orm.execute(
     sql`update tags set status = 'approved', merged_into = null, merged_by = null where id = ${tagId}`,
   )
   return replaceTagDecision(tx, d, 'approved', tagId)
 }
 
+/** The label is of the vocabulary, whether the wiki has such a tag already or not: so a wiki is given a vocabulary before its first job. */
+export async function approveLabel(tx: Transaction, d: Decide, label: string): Promise<number> {
+  await lockVocabulary(tx, d.wikiId)
+  const known = await findTagId(tx, d.wikiId, tagForm(label))
+  return approveTag(tx, d, known ?? (await ensureTags(tx, d.wikiId, [label], 'human')).values().next().value!)
+}
+
 /** Everything that carries the tag is shown with `intoId` instead; tags merged into it before follow, so a merge is one step always. */
 export async function mergeTag(tx: Transaction, d: Decide, tagId: number, intoId: number): Promise<number> {
-  await tx.orm.execute(sql`select from tags where id in (${tagId}, ${intoId}) order by id for update`)
+  await lockVocabulary(tx, d.wikiId)
   await tx.orm.execute(sql`
     update tags set status = 'merged', merged_into = ${intoId}, merged_by = ${d.decidedBy}
     where id = ${tagId} or merged_into = ${tagId}`)
@@ -154,6 +164,7 @@ async function insertDecision(
  * @returns false when there is no such decision
  */
 export async function revokeDecision(tx: Transaction, wikiId: number, decisionId: number): Promise<boolean> {
+  await lockVocabulary(tx, wikiId)
   const { rows } = await tx.orm.execute<{ page_id: string | null; tag_id: number | null }>(sql`
     delete from tag_decisions where wiki_id = ${wikiId} and id = ${decisionId} returning page_id, tag_id`)
   const row = rows[0]

@@ -1,3 +1,5 @@
+import pg from 'pg'
+
 /** The server does not answer: worth another try later. */
 export class DatabaseUnavailable extends Error {
   readonly code = 'database_unavailable'
@@ -15,4 +17,19 @@ export class JobNotRunning extends Error {
     this.jobId = jobId
     this.status = status
   }
+}
+
+/** serialization_failure, deadlock_detected: the transaction lost against another and may do better at once */
+const conflictCodes = new Set(['40001', '40P01'])
+
+/** Whether another transaction was in the way, so that the same work may succeed when it is done again. */
+export const isConflict = (error: unknown): boolean =>
+  someCause(error, (at) => conflictCodes.has((at as { code?: string }).code ?? ''))
+
+/** Whether the server refused a statement or broke off a transaction. */
+export const isDatabaseError = (error: unknown): boolean => someCause(error, (at) => at instanceof pg.DatabaseError)
+
+function someCause(error: unknown, is: (at: Error) => boolean): boolean {
+  for (let at = error, depth = 0; at instanceof Error && depth < 10; at = at.cause, depth++) if (is(at)) return true
+  return false
 }

@@ -1,6 +1,7 @@
 import { tagForm } from '@tagloom/contracts'
 import { sql } from 'drizzle-orm'
 import type { Transaction } from './database.ts'
+import { lockVocabulary } from './vocabulary-lock.ts'
 
 export interface ImportedTags {
   readonly pageId: number
@@ -68,6 +69,7 @@ export async function ensureTags(
     if (form && !forms.has(form)) forms.set(form, trimmed)
   }
   if (forms.size === 0) return new Map()
+  await lockVocabulary(tx, wikiId)
   const wanted = sql.param([...forms.keys()])
   await tx.orm.execute(sql`
     insert into tags (wiki_id, label, normalised, status, source)

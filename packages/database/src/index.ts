@@ -75,6 +75,7 @@ export { type CopyValue, copyRows } from './copy.ts'
 export { type Database, type DatabaseOptions, type Executor, openDatabase, type Transaction } from './database.ts'
 export {
   addPageTag,
+  approveLabel,
   approveTag,
   type DecisionRow,
   findPageId,
@@ -96,7 +97,7 @@ export {
   readPagesToEmbed,
   saveEmbeddings,
 } from './embeddings.ts'
-export { DatabaseUnavailable, JobNotRunning } from './errors.ts'
+export { DatabaseUnavailable, isConflict, isDatabaseError, JobNotRunning } from './errors.ts'
 export { ensureTags } from './imported-tags.ts'
 export { findJobByIdempotencyKey, type JobView, listJobs, readJobView } from './job-reading.ts'
 export {
@@ -116,11 +117,14 @@ export {
   type ClusterPage,
   type ClusterTagRow,
   createTags,
+  freezeJobVocabulary,
+  holdVocabulary,
   type Membership,
   type PageInClusters,
   readClusterPages,
   readClusterTags,
   readForClusters,
+  readJobVocabulary,
   readLayers,
   readMemberships,
   readPagesInClusters,
@@ -136,6 +140,7 @@ export {
   addLlmSpending,
   freeLlmSlot,
   type LlmSpending,
+  pruneLlmReplies,
   readLlmReply,
   readLlmSpending,
   saveLlmReply,
@@ -178,6 +183,7 @@ export {
   type PageTagToStore,
   readPageDecisions,
   readPageVectors,
+  readReliability,
   readVectorSample,
   savePageTags,
 } from './page-tagging.ts'

@@ -3,6 +3,7 @@ import { copyRows } from './copy.ts'
 import type { Database, Executor, Transaction } from './database.ts'
 import type { TagStatus } from './schema/tags.ts'
 import { bytesOf, floatsOf } from './vectors.ts'
+import { lockVocabulary } from './vocabulary-lock.ts'
 
 /** A page of a job with the cluster that it is in, layer by layer. */
 export interface PageInClusters {
@@ -139,13 +140,35 @@ export interface StoredTag {
   readonly embedding: Float32Array | null
 }
 
-/** Every tag of the wiki in the order of their ids. @param lock holds them against decisions of people until the transaction ends */
-export async function readVocabulary(db: Executor, wikiId: number, model: string, lock = false): Promise<StoredTag[]> {
+/** Every tag of the wiki in the order of their ids. */
+export async function readVocabulary(db: Executor, wikiId: number, model: string): Promise<StoredTag[]> {
   const { rows } = await db.orm.execute<Omit<StoredTag, 'embedding'> & { embedding: Buffer | null }>(sql`
     select id, label, normalised as form, status, merged_into as "mergedInto", parent_id as "parentId",
       case when model = ${model} then embedding end as embedding
-    from tags where wiki_id = ${wikiId} order by id ${lock ? sql`for update` : sql``}`)
+    from tags where wiki_id = ${wikiId} order by id`)
   return rows.map((row) => ({ ...row, embedding: row.embedding && floatsOf(row.embedding) }))
+}
+
+/** The same, held against imports and decisions of people until the transaction ends. */
+export async function holdVocabulary(tx: Transaction, wikiId: number, model: string): Promise<StoredTag[]> {
+  await lockVocabulary(tx, wikiId)
+  return readVocabulary(tx, wikiId, model)
+}
+
+/** Keeps which tags are approved now as what the job compares its pages with. A second call adds nothing that came since. */
+export async function freezeJobVocabulary(tx: Transaction, jobId: string, wikiId: number): Promise<void> {
+  await tx.orm.execute(sql`
+    insert into job_vocabulary (job_id, tag_id)
+    select ${jobId}, id from tags where wiki_id = ${wikiId} and status = 'approved'
+      and not exists (select from job_vocabulary where job_id = ${jobId})`)
+}
+
+/** Ids of the tags that were approved when the job's propagation was planned. */
+export async function readJobVocabulary(db: Executor, jobId: string): Promise<Set<number>> {
+  const { rows } = await db.orm.execute<{ tag_id: number }>(
+    sql`select tag_id from job_vocabulary where job_id = ${jobId}`,
+  )
+  return new Set(rows.map((row) => row.tag_id))
 }
 
 export interface TagToCreate {
@@ -158,7 +181,7 @@ export interface TagToCreate {
 }
 
 /**
- * Adds tags that a job made. One whose form somebody added meanwhile stays as that is.
+ * Adds tags that a job made, with the vocabulary in hold. One whose form is there already stays as it is.
  * @returns the id of each, in their order
  */
 export async function createTags(

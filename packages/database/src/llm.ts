@@ -50,6 +50,25 @@ export async function addLlmSpending(db: Executor, jobId: string, spent: LlmSpen
     set tokens = llm_spending.tokens + excluded.tokens, cost_usd = llm_spending.cost_usd + excluded.cost_usd`)
 }
 
+/** Rows of one statement of the pruning */
+const prunedAtOnce = 1_000
+
+/**
+ * Forgets replies that nobody asked for since so many days, in statements of bounded size. The same question is paid for again then.
+ * @returns how many
+ */
+export async function pruneLlmReplies(db: Executor, olderThanDays: number): Promise<number> {
+  let removed = 0
+  for (;;) {
+    const { rowCount } = await db.orm.execute(sql`
+      delete from llm_replies where request_hash in (
+        select request_hash from llm_replies where used_at < now() - ${olderThanDays} * interval '1 day'
+        order by used_at limit ${prunedAtOnce} for update skip locked)`)
+    removed += rowCount ?? 0
+    if ((rowCount ?? 0) < prunedAtOnce) return removed
+  }
+}
+
 /** What was answered to this request before, or undefined. */
 export async function readLlmReply(db: Executor, requestHash: string): Promise<unknown> {
   const { rows } = await db.orm.execute<{ reply: unknown }>(

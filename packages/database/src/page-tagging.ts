@@ -78,6 +78,32 @@ export interface PageTagToStore {
   readonly clusterNo: number | null
 }
 
+/**
+ * The job's page tags in tenths of confidence, on pages that people gave tags to, of tags that people gave to pages; a hit is one that
+ * people gave to that page. What people never used says nothing about a page that lacks it.
+ */
+export async function readReliability(
+  db: Executor,
+  wikiId: number,
+  jobId: string,
+): Promise<{ count: number; meanConfidence: number; hitRate: number }[]> {
+  const { rows } = await db.orm.execute<{ count: number; meanConfidence: number; hitRate: number }>(sql`
+    with gold as (
+      select distinct d.page_id, coalesce(t.merged_into, t.id) as tag_id
+      from tag_decisions d join tags t on t.id = d.tag_id
+      where d.wiki_id = ${wikiId} and d.decision = 'added' and d.page_id is not null
+    ), judged as (
+      select x.confidence, g.tag_id is not null as hit
+      from page_tags x join tags t on t.id = x.tag_id
+        left join gold g on g.page_id = x.page_id and g.tag_id = coalesce(t.merged_into, t.id)
+      where x.job_id = ${jobId} and x.page_id in (select page_id from gold)
+        and coalesce(t.merged_into, t.id) in (select tag_id from gold)
+    )
+    select count(*)::int as count, avg(confidence)::float8 as "meanConfidence", avg(hit::int)::float8 as "hitRate"
+    from judged group by least(9, floor(confidence * 10)) order by least(9, floor(confidence * 10))`)
+  return rows
+}
+
 /** Writes the page tags of one batch by COPY. */
 export const savePageTags = (
   tx: Transaction,

@@ -1,3 +1,5 @@
+import './no-telemetry.ts'
+
 export type { Embedder, EmbedderOptions, EmbedStats, PageVectors } from './embedding/embedder.ts'
 export { openEmbedder } from './embedding/embedder.ts'
 export type { Page, PageRecipe } from './embedding/page-windows.ts'

@@ -25,6 +25,7 @@ export {
   tagsOfPage,
 } from './tagging/propagate.ts'
 export { type RankedPhrase, rankPhrases } from './tagging/rank-phrases.ts'
+export { expectedCalibrationError, type ReliabilityBin } from './tagging/reliability.ts'
 export {
   type ClusterToTag,
   type Proposal,

@@ -1,6 +1,16 @@
 import { randomUUID } from 'node:crypto'
 import { setTimeout as delay } from 'node:timers/promises'
-import type { Cluster, ClusterMetrics, ImportReport, Job, JobProgress, List, Problem, Wiki } from '@tagloom/contracts'
+import type {
+  Cluster,
+  ClusterMetrics,
+  ImportReport,
+  Job,
+  JobOptions,
+  JobProgress,
+  List,
+  Problem,
+  Wiki,
+} from '@tagloom/contracts'
 import { type ServerSentEvent, serverSentEvents } from './server-sent-events.ts'
 
 const CALL_TIMEOUT_MS = 30_000
@@ -83,8 +93,8 @@ export class GatewayClient {
   }
 
   /** The idempotency key makes a repeat the same job. */
-  createJob(wikiId: number, signal: AbortSignal): Promise<Job> {
-    return this.#call<Job>('POST', `/api/wikis/${wikiId}/jobs`, signal, {}, { 'idempotency-key': randomUUID() })
+  createJob(wikiId: number, signal: AbortSignal, options: JobOptions = {}): Promise<Job> {
+    return this.#call<Job>('POST', `/api/wikis/${wikiId}/jobs`, signal, options, { 'idempotency-key': randomUUID() })
   }
 
   /** The life of a job to its end. A connection that breaks is taken up again after the last event that came. */

@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import type { Job, ServiceName } from '@tagloom/contracts'
+import type { Job, JobOptions, ServiceName } from '@tagloom/contracts'
 import { migrate } from '@tagloom/database'
 import { freePort } from '@tagloom/local-servers'
 import { createTestDatabase, testEnvironment, testPrefix, useServers } from '@tagloom/local-servers/testing'
@@ -9,12 +9,12 @@ import { fiveServices } from './five-services.ts'
 import { GatewayClient } from './gateway-client.ts'
 import type { SupervisedService } from './supervised-service.ts'
 import { Supervisor } from './supervisor.ts'
-import { wikiAt } from './wiki-source.ts'
+import { type WikiSource, wikiAt } from './wiki-source.ts'
 
 export { demoWiki } from './demo-wiki.ts'
 export type { GatewayClient, JobNews } from './gateway-client.ts'
 export type { SupervisedService } from './supervised-service.ts'
-export { wikiAt } from './wiki-source.ts'
+export { type WikiSource, wikiAt } from './wiki-source.ts'
 
 export interface TestSystemOptions {
   replicas?: Partial<Record<ServiceName, number>>
@@ -32,6 +32,10 @@ export interface TestSystem {
   service(name: string): SupervisedService
   /** Imports the wiki at a path and runs a job on it to its end. */
   tag(path: string, name?: string): Promise<{ wikiId: number; job: Job }>
+  /** Imports a wiki. @returns its id */
+  import(source: WikiSource): Promise<number>
+  /** Runs a job to its end. */
+  run(wikiId: number, options?: JobOptions): Promise<Job>
   stop(): Promise<void>
 }
 
@@ -67,6 +71,18 @@ export async function startTestSystem(options: TestSystemOptions = {}): Promise<
     throw error
   }
   const client = new GatewayClient(`http://127.0.0.1:${gatewayPort}`, settings.apiKey)
+  const importWiki = async (source: WikiSource): Promise<number> => {
+    const signal = AbortSignal.timeout(500_000)
+    const wiki = await client.wikiNamed(source.name, signal)
+    await client.importPages(wiki.id, () => source.lines(), { replace: true, signal })
+    return wiki.id
+  }
+  const run = async (wikiId: number, jobOptions: JobOptions = {}): Promise<Job> => {
+    const signal = AbortSignal.timeout(500_000)
+    const requested = await client.createJob(wikiId, signal, jobOptions)
+    for await (const news of client.jobNews(requested.id, signal)) if (news.kind === 'ended') return news.job
+    throw new Error(`job ${requested.id} did not end. The supervisor said:\n${said.join('\n')}`)
+  }
   return {
     client,
     databaseUrl: settings.databaseUrl,
@@ -80,15 +96,10 @@ export async function startTestSystem(options: TestSystemOptions = {}): Promise<
       return found
     },
     async tag(path, name = path) {
-      const signal = AbortSignal.timeout(300_000)
-      const source = await wikiAt(path, name)
-      const wiki = await client.wikiNamed(source.name, signal)
-      await client.importPages(wiki.id, () => source.lines(), { replace: true, signal })
-      const requested = await client.createJob(wiki.id, signal)
-      for await (const news of client.jobNews(requested.id, signal)) {
-        if (news.kind === 'ended') return { wikiId: wiki.id, job: news.job }
-      }
-      throw new Error(`job ${requested.id} did not end. The supervisor said:\n${said.join('\n')}`)
+      const wikiId = await importWiki(await wikiAt(path, name))
+      return { wikiId, job: await run(wikiId) }
     },
+    import: importWiki,
+    run,
   }
 }

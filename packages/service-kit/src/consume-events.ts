@@ -1,6 +1,7 @@
+import { setTimeout as wait } from 'node:timers/promises'
 import { type ConsumeOptions, type Consumption, type Message, RetryLater } from '@tagloom/bus'
 import type { CommonEnvironment, EnvelopeContext, EventDeclaration } from '@tagloom/contracts'
-import { JobNotRunning, readJob } from '@tagloom/database'
+import { isConflict, isDatabaseError, JobNotRunning, readJob } from '@tagloom/database'
 import type { FastifyInstance } from 'fastify'
 import { type Cancellations, followCancellations, JobCancelled } from './cancellations.ts'
 import { isDatabaseAway, untilDatabaseAnswers } from './database-away.ts'
@@ -18,6 +19,8 @@ export interface HandlerDeps<Config extends CommonEnvironment = CommonEnvironmen
   readonly context: EnvelopeContext
   /** Name for the inbox */
   readonly consumer: string
+  /** Transactions of this message that failed before: what its sample says of database_errors */
+  readonly databaseErrors: number
 }
 
 export interface ConsumerOptions {
@@ -59,7 +62,8 @@ export function on<E extends EventDeclaration>(
         if (failsJob && ids.job_id) await failJobOf(deps, message as Message, 'message_dead', reason)
       },
     }
-    return deps.bus.consume(consume, (message) => deliver(deps, cancellations, durable, message, handle))
+    const failures = new FailedTransactions()
+    return deps.bus.consume(consume, (message) => deliver(deps, { cancellations, failures, durable }, message, handle))
   }
 }
 
@@ -89,15 +93,43 @@ export function consumeEvents(
 const databaseBackWithinMs = 600_000
 const mostOutages = 5
 const afterLateCancelMs = 100
+/** A transaction that lost against another is done again at once, so often, with these pauses. */
+const conflictPausesMs = [20, 80, 320, 1_000]
+const mostRemembered = 1_000
+
+/** Failed transactions by message, so that what a delivery met is not forgotten by the next one that this process gets. Bounded. */
+class FailedTransactions {
+  #counts = new Map<string, number>()
+
+  of(messageId: string): number {
+    return this.#counts.get(messageId) ?? 0
+  }
+
+  add(messageId: string): void {
+    const count = this.of(messageId) + 1
+    this.#counts.delete(messageId)
+    this.#counts.set(messageId, count)
+    if (this.#counts.size > mostRemembered) this.#counts.delete(this.#counts.keys().next().value!)
+  }
+
+  forget(messageId: string): void {
+    this.#counts.delete(messageId)
+  }
+}
+
+interface Delivering {
+  readonly cancellations: Cancellations
+  readonly failures: FailedTransactions
+  readonly durable: string
+}
 
 /**
  * One delivery. Dropped without a word: work of a job that was cancelled or has ended. Held, not failed: work that finds the database
- * away; a delivery is not used up by an outage of up to ten minutes.
+ * away; a delivery is not used up by an outage of up to ten minutes, nor by a deadlock with another transaction.
  */
 async function deliver<E extends EventDeclaration>(
   deps: ServiceDeps,
-  cancellations: Cancellations,
-  consumer: string,
+  { cancellations, failures, durable: consumer }: Delivering,
   message: Message<E>,
   handle: (message: Message<E>, deps: HandlerDeps) => Promise<void>,
 ): Promise<void> {
@@ -108,9 +140,11 @@ async function deliver<E extends EventDeclaration>(
   const held = ids.job_id ? cancellations.hold(ids.job_id) : undefined
   const signal = held ? AbortSignal.any([message.signal, held.signal]) : message.signal
   try {
-    for (let outages = 0; ; outages++) {
+    for (let outages = 0, conflicts = 0; ; ) {
       try {
-        return await handle({ ...message, signal }, { ...deps, log, context, consumer })
+        const databaseErrors = failures.of(message.id)
+        await handle({ ...message, signal }, { ...deps, log, context, consumer, databaseErrors })
+        return failures.forget(message.id)
       } catch (error) {
         const cancelled = held?.signal.reason instanceof JobCancelled
         // A cancel that is told late may be of an earlier attempt: what runs now has to be done.
@@ -122,9 +156,15 @@ async function deliver<E extends EventDeclaration>(
           return
         }
         const plain = plainError(error)
-        if (outages >= mostOutages || signal.aborted || !isDatabaseAway(error)) throw plain
-        log.event('database_error', { operation: consumer, code: 'away', reason: plain.message })
-        await untilDatabaseAnswers(deps.db, signal, databaseBackWithinMs)
+        const away = isDatabaseAway(error)
+        if (signal.aborted || (!away && !isDatabaseError(error))) throw plain
+        failures.add(message.id)
+        const code = away ? 'away' : String((plain as { code?: unknown }).code ?? 'unknown')
+        log.event('database_error', { operation: consumer, code, reason: plain.message.slice(0, 2_000) })
+        if (away && outages++ < mostOutages) await untilDatabaseAnswers(deps.db, signal, databaseBackWithinMs)
+        else if (isConflict(error) && conflicts < conflictPausesMs.length)
+          await wait(conflictPausesMs[conflicts++]! * (0.5 + Math.random()), undefined, { signal })
+        else throw plain
       }
     }
   } finally {

@@ -3,7 +3,13 @@ import { Value } from 'typebox/value'
 import { expect, it } from 'vitest'
 import { JobMetrics } from './job-metrics.ts'
 
-const of = { wikiId: 1, jobId: 'cluster_wiki_1_abc', service: 'tagger', enabled: true } as const
+const of = { wikiId: 1, jobId: 'cluster_wiki_1_abc', service: 'tagger', enabled: true, databaseErrors: 0 } as const
+
+it('counts the failed transactions of its message', () => {
+  const metrics = new JobMetrics({ ...of, databaseErrors: 2 })
+  metrics.startStage('label', 7)
+  expect(metrics.toJSON().counters).toEqual({ database_errors: 2 })
+})
 
 it('becomes the sample of its batch, as the contracts declare it', () => {
   const metrics = new JobMetrics(of)

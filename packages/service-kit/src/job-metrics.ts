@@ -38,15 +38,20 @@ export class JobMetrics {
   #stage: Started | undefined
   #ended: Ended | undefined
 
-  /** @param of.enabled ENABLE_METRICS: when false nothing is collected and nothing sent */
+  /**
+   * @param of.enabled ENABLE_METRICS: when false nothing is collected and nothing sent
+   * @param of.databaseErrors failed transactions of the message in hand, see HandlerDeps
+   */
   constructor(of: {
     readonly wikiId: number
     readonly jobId: string
     readonly service: ServiceName
     readonly enabled: boolean
+    readonly databaseErrors: number
   }) {
     this.#of = { wiki_id: of.wikiId, job_id: of.jobId, service: of.service }
     this.#enabled = of.enabled
+    if (of.databaseErrors > 0) this.increment('database_errors', of.databaseErrors)
   }
 
   /** @param batch 'plan', a batch number, or the name of a step */
@@ -74,6 +79,12 @@ export class JobMetrics {
     const values = this.#values.get(name) ?? []
     if (values.length < mostValues) values.push(value)
     this.#values.set(name, values)
+  }
+
+  /** Counts lookups in a query cache: what caches tell. */
+  countLookups = ({ hits, misses }: { readonly hits: number; readonly misses: number }): void => {
+    this.increment('cache_hits', hits)
+    this.increment('cache_misses', misses)
   }
 
   /** Anything else that the record keeps under this name, as JSON. */

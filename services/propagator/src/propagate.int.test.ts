@@ -1,7 +1,8 @@
 import { whenDrained } from '@tagloom/bus/testing'
-import { type CloudEvent, events, type JobOptions, toMessage } from '@tagloom/contracts'
+import { type CloudEvent, events, type JobOptions, type MetricSample, toMessage } from '@tagloom/contracts'
 import {
   addPageTag,
+  approveTag,
   createJob,
   createTags,
   freezeJobPages,
@@ -21,7 +22,7 @@ import { createTestWiki } from '@tagloom/database/testing'
 import { Registry } from '@tagloom/service-kit'
 import { openTestDeps, type TestDeps } from '@tagloom/service-kit/testing'
 import type { FastifyInstance } from 'fastify'
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { afterAll, beforeAll, expect, test, vi } from 'vitest'
 import { buildApp } from './app.ts'
 import { environment } from './config.ts'
 
@@ -145,13 +146,19 @@ async function store(jobId: string, pageIds: readonly number[], tagIds: readonly
 async function propagate({ wikiId, jobId }: Prepared): Promise<void> {
   const data = { wiki_id: wikiId, job_id: jobId, clusters: 2, tags: 2 }
   await deps.bus.publish(toMessage(events.clustersTagged, data, { source: 'tagger' }))
-  const end = Date.now() + 20_000
-  while (!completed(jobId)) {
-    if (Date.now() > end) throw new Error(`job ${jobId} did not complete`)
-    await new Promise((resolve) => setTimeout(resolve, 20))
-  }
+  await whenCompleted(jobId)
+}
+
+async function whenCompleted(jobId: string): Promise<void> {
+  await vi.waitFor(() => expect(completed(jobId)).toBeTruthy(), { timeout: 20_000, interval: 20 })
   await whenDrained(deps.bus)
 }
+
+const samplesOf = (jobId: string) =>
+  seen
+    .filter(({ type }) => type === events.metricsSampled.type)
+    .map(({ data }) => data as MetricSample)
+    .filter(({ job_id }) => job_id === jobId)
 
 const completed = (jobId: string) =>
   seen.find(({ type, data }) => type === events.jobCompleted.type && (data as { job_id: string }).job_id === jobId)
@@ -175,10 +182,7 @@ test('tags pages from their clusters in batches, completes the job once and move
   expect(completed(run.jobId)!.data).toMatchObject({ pages_processed: 60, pages_tagged: 50, tags_applied: 50 })
   expect((await readWiki(deps.db, run.wikiId))?.currentJobId).toBe(run.jobId)
   expect(await readJob(deps.db, run.jobId)).toMatchObject({ status: 'completed', summary: { pages_tagged: 50 } })
-  const samples = seen
-    .filter(({ type }) => type === events.metricsSampled.type)
-    .map(({ data }) => data as { job_id: string; stage: string; batch: string; counters: Record<string, number> })
-    .filter(({ job_id }) => job_id === run.jobId)
+  const samples = samplesOf(run.jobId)
   const sum = (name: string) => samples.reduce((total, { counters }) => total + (counters[name] ?? 0), 0)
   expect(samples).toHaveLength(10)
   expect([sum('pages_processed'), sum('pages_tagged'), sum('tags_applied')]).toEqual([60, 50, 50])
@@ -216,6 +220,98 @@ test('puts no tag where people decided against it, and counts each as a conflict
   expect(tags.filter(({ page, tag }) => page === locked || page === rejected || tag === run.tagIds[1])).toEqual([])
   expect(tags.map(({ page }) => page)).toContain(human)
   expect(deps.log.of('tags_propagated').find(({ job_id }) => job_id === run.jobId)).toMatchObject({ conflicts: 27 })
+})
+
+test('compares every batch with the tags that were approved when the job was planned, and heeds a rejection at once', async () => {
+  const run = await prepare({ confidence_threshold: 0.1 }, 57)
+  const by = { wikiId: run.wikiId, decidedBy: 'tester' }
+  const of = (label: string, embedding: Float32Array) =>
+    ({ label, form: label, status: 'proposed', mergedInto: null, source: 'keyphrases', embedding }) as const
+  const place = { wikiId: run.wikiId, jobId: run.jobId, model }
+  // Pages 50 to 56 are in no cluster and near to both; the one that is approved beforehand is theirs by similarity.
+  const [early, late] = (await deps.db.transaction((tx) =>
+    createTags(tx, place, [of('early', vector(5)), of('late', vector(5))]),
+  )) as [number, number]
+  await deps.db.transaction((tx) => approveTag(tx, by, early))
+  let decided = false
+  const transaction = deps.db.transaction.bind(deps.db)
+  // In the middle of the propagation: before the third batch is written.
+  const spy = vi.spyOn(deps.db, 'transaction').mockImplementation(async (work) => {
+    if (!decided && (await doneBatches(run.jobId)) >= 2) {
+      decided = true
+      await transaction(async (tx) => {
+        await approveTag(tx, by, late)
+        await rejectTag(tx, by, run.tagIds[1]!)
+      })
+      const revision = { wiki_id: run.wikiId, revision: `decision.${run.jobId}`, reason: 'test' }
+      await deps.bus.publish(toMessage(events.vocabularyChanged, revision, { source: 'gateway' }))
+    }
+    return transaction(work)
+  })
+  await propagate(run)
+  spy.mockRestore()
+  expect(decided).toBe(true)
+  const tags = await tagsOf(run.jobId)
+  expect(tags.filter(({ tag }) => tag === early)).toHaveLength(7)
+  expect(tags.filter(({ tag }) => tag === late)).toEqual([])
+})
+
+const doneBatches = async (jobId: string): Promise<number> =>
+  (
+    await deps.db.pool.query<{ n: number }>(
+      `select count(*)::int as n from job_batches where job_id = $1 and stage = 'propagate' and done_at is not null`,
+      [jobId],
+    )
+  ).rows[0]!.n
+
+test('a deadlock with another transaction costs no delivery and is counted in the record', async () => {
+  const run = await prepare({}, 5)
+  await deps.db.transaction((tx) => planStage(tx, run.jobId, 'propagate', [{ page_ids: run.pageIds, of: 5 }]))
+  const retried = deps.log.of('message_retried').length
+  const other = await deps.db.pool.connect()
+  // It waits longer before it looks for a circle, so that the handler's transaction is the one that is broken off.
+  await other.query(`begin; set local deadlock_timeout = '20s'`)
+  await other.query(`select from job_stages where job_id = $1 and stage = 'propagate' for update`, [run.jobId])
+  const message = { wiki_id: run.wikiId, job_id: run.jobId, batch: 0 }
+  await deps.bus.publish(toMessage(events.propagateBatch, message, { source: 'propagator' }))
+  await vi.waitFor(async () => expect(await waitingForLocks()).toBe(1), { timeout: 10_000, interval: 10 })
+  await other.query(`update job_batches set payload = payload where job_id = $1 and stage = 'propagate'`, [run.jobId])
+  await other.query('rollback')
+  other.release()
+  await whenCompleted(run.jobId)
+  expect((await tagsOf(run.jobId)).length).toBe(5)
+  expect(deps.log.of('database_error').filter(({ job_id }) => job_id === run.jobId)).toMatchObject([{ code: '40P01' }])
+  expect(deps.log.of('message_retried')).toHaveLength(retried)
+  expect(samplesOf(run.jobId).map(({ counters }) => counters.database_errors)).toEqual([1])
+})
+
+const waitingForLocks = async (): Promise<number> =>
+  (
+    await deps.db.pool.query<{ n: number }>(
+      `select count(*)::int as n from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`,
+    )
+  ).rows[0]!.n
+
+test('says how right its confidence was, over pages and tags that people used', async () => {
+  const run = await prepare()
+  const by = { wikiId: run.wikiId, decidedBy: 'tester' }
+  // People gave "alpha" to 20 of the 25 pages of its cluster, and "beta" to 4 pages of the other one.
+  await deps.db.transaction(async (tx) => {
+    for (const page of run.pageIds.slice(0, 20)) await addPageTag(tx, by, page, 'alpha')
+    for (const page of run.pageIds.slice(18, 22)) await addPageTag(tx, by, page, 'beta')
+  })
+  await propagate(run)
+  const details = samplesOf(run.jobId).flatMap(({ details }) => (details && 'reliability' in details ? [details] : []))
+  expect(details).toHaveLength(1)
+  const { page_tags, expected_calibration_error, bins } = details[0]!.reliability as {
+    page_tags: number
+    expected_calibration_error: number
+    bins: { count: number; mean_confidence: number; hit_rate: number }[]
+  }
+  // 22 pages have a tag of a person; the job gave each "alpha", and 20 of them have it of a person too.
+  expect([page_tags, bins.length]).toEqual([22, 1])
+  expect(bins[0]!.hit_rate).toBeCloseTo(20 / 22, 6)
+  expect(expected_calibration_error).toBeCloseTo(Math.abs(bins[0]!.mean_confidence - 20 / 22), 6)
 })
 
 test('keeps to the threshold of the job', async () => {

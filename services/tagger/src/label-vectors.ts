@@ -1,4 +1,5 @@
 import type { Embedder } from '@tagloom/inference'
+import type { TellLookups } from '@tagloom/service-kit'
 import { LRUCache } from 'lru-cache'
 
 /** Labels kept: some 30 MB of vectors at 384 dimensions. */
@@ -24,7 +25,7 @@ export class LabelVectors {
   }
 
   /** @returns a lookup that knows the vectors of all `labels`, unit length, and no others */
-  async of(labels: Iterable<string>): Promise<(label: string) => Float32Array> {
+  async of(labels: Iterable<string>, tell?: TellLookups): Promise<(label: string) => Float32Array> {
     const known = new Map<string, Float32Array>()
     const missing: string[] = []
     for (const label of new Set(labels)) {
@@ -34,6 +35,7 @@ export class LabelVectors {
     }
     this.hits += known.size
     this.misses += missing.length
+    tell?.({ hits: known.size, misses: missing.length })
     if (missing.length > 0) {
       const vectors = await this.#embedder.embed(missing)
       missing.forEach((label, row) => {

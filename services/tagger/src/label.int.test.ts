@@ -81,6 +81,20 @@ test('gives the same tags in the next run, and makes no tag twice', async () => 
   expect(await readVocabulary(tagger.deps.db, wikiId, '')).toHaveLength(known)
 })
 
+test('tells every replica that the vocabulary changed when it made tags, and not when it made none', async () => {
+  const wikiId = await tagger.wiki()
+  const changes = () =>
+    tagger.seen.filter(
+      ({ type, data }) => type === events.vocabularyChanged.type && (data as { wiki_id: number }).wiki_id === wikiId,
+    )
+  const first = await run(wikiId)
+  expect(changes().map(({ data }) => data)).toEqual([
+    { wiki_id: wikiId, revision: `labels.${first.jobId}`, reason: 'labels' },
+  ])
+  await run(wikiId)
+  expect(changes()).toHaveLength(1)
+})
+
 test('a second delivery changes nothing', async () => {
   const wikiId = await tagger.wiki()
   const jobId = await tagger.clusteredJob(wikiId)

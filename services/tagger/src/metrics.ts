@@ -26,23 +26,3 @@ export function measureEmbedder(registry: Registry, embedder: Embedder): void {
     registers,
   }).set({ model: embedder.modelId, device: embedder.device }, 1)
 }
-
-/** How often the vector of a label was known already (ENABLE_QUERY_CACHING). */
-export function measureLabelVectors(
-  registry: Registry,
-  vectors: { readonly hits: number; readonly misses: number },
-): void {
-  const told = { hits: 0, misses: 0 }
-  new Counter({
-    name: 'tagloom_query_cache_requests_total',
-    help: 'Lookups in a query cache (ENABLE_QUERY_CACHING), by outcome',
-    labelNames: ['cache', 'outcome'],
-    registers: [registry],
-    collect() {
-      for (const outcome of ['hits', 'misses'] as const) {
-        this.inc({ cache: 'label_vectors', outcome }, vectors[outcome] - told[outcome])
-        told[outcome] = vectors[outcome]
-      }
-    },
-  })
-}

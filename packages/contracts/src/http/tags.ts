@@ -52,7 +52,7 @@ export const NewDecision = Type.Union(
     ),
     Type.Object(
       { kind: Type.Literal('approved'), tag },
-      { ...strict, description: 'The tag is part of the vocabulary' },
+      { ...strict, description: 'The tag is part of the vocabulary; one that the wiki does not have is made' },
     ),
   ],
   { title: 'NewDecision' },

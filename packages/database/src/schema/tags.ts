@@ -58,6 +58,18 @@ export const clusterTags = pgTable(
   (t) => [primaryKey({ columns: [t.jobId, t.clusterNo, t.tagId] })],
 )
 
+/** The approved tags as a job found them when its propagation was planned: every batch compares pages with the same ones. */
+export const jobVocabulary = pgTable(
+  'job_vocabulary',
+  {
+    jobId: text('job_id')
+      .notNull()
+      .references(() => jobs.id, { onDelete: 'cascade' }),
+    tagId: integer('tag_id').notNull(),
+  },
+  (t) => [primaryKey({ columns: [t.jobId, t.tagId] })],
+)
+
 /** Automatic tags of a job. What people decided lives in tag_decisions and overlays every job. */
 export const pageTags = pgTable(
   'page_tags',
@@ -95,11 +107,15 @@ export const tagDecisions = pgTable(
 )
 
 /** LLM replies by the hash of what was asked, so that a retry pays nothing. */
-export const llmReplies = pgTable('llm_replies', {
-  requestHash: text('request_hash').primaryKey(),
-  reply: jsonb().$type<unknown>().notNull(),
-  usedAt: instant('used_at').notNull().defaultNow(),
-})
+export const llmReplies = pgTable(
+  'llm_replies',
+  {
+    requestHash: text('request_hash').primaryKey(),
+    reply: jsonb().$type<unknown>().notNull(),
+    usedAt: instant('used_at').notNull().defaultNow(),
+  },
+  (t) => [index('llm_replies_age').on(t.usedAt)],
+)
 
 /** Calls in progress over all replicas: a slot is a row with an end. */
 export const llmSlots = pgTable('llm_slots', {

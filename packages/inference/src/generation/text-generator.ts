@@ -1,3 +1,5 @@
+import '../no-telemetry.ts'
+
 import { existsSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { availableParallelism } from 'node:os'

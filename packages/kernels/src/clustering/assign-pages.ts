@@ -1,4 +1,4 @@
-import type { Multiply } from './silhouette.ts'
+import type { Multiply } from '../multiply.ts'
 
 /** Clusters that pages can be given to without a run. */
 export type AssignableClusters = {

@@ -55,6 +55,29 @@ describe('resolving proposals', () => {
     expect(found.newTags.map(({ label }) => label)).toEqual(['cooking'])
   })
 
+  it('makes one new tag where none fits once the vocabulary covers half of the clusters, and more where it covers few', () => {
+    const three = ['cooking', 'garden', 'boats']
+    const covered = resolve([cluster(0, ['yachting']), cluster(1, three)], [tag(1, 'sailing', 'approved')])
+    expect([covered.of(0), covered.of(1)]).toEqual([['sailing'], ['cooking']])
+    const bare = resolve([cluster(0, three), cluster(1, three)], [])
+    expect(bare.of(0)).toEqual(three)
+  })
+
+  it('counts what an earlier run proposed as new, so that a second run adds nothing', () => {
+    const clusters = [cluster(0, ['yachting']), cluster(1, ['cooking', 'garden'])]
+    const found = resolve(clusters, [tag(1, 'sailing', 'approved'), tag(2, 'cooking', 'proposed')])
+    expect(found.of(1)).toEqual(['cooking'])
+    expect(found.newTags).toEqual([])
+  })
+
+  it('takes a proposal that is of the vocabulary beside the new one', () => {
+    const clusters = [cluster(0, ['yachting']), cluster(1, ['cooking', 'garden', 'boats'])]
+    const found = resolve(clusters, [tag(1, 'sailing', 'approved'), tag(2, 'boats', 'approved')], {
+      centroids: Float32Array.from([1, 0, 0, 0, 0, -1]),
+    })
+    expect(found.of(1)).toEqual(['cooking', 'boats'])
+  })
+
   it('makes no new tag in mode only, and looks past the vocabulary in mode free', () => {
     const clusters = [cluster(0, ['garden']), cluster(1, ['cooking']), cluster(2, [])]
     const vocabulary = [tag(1, 'sailing', 'approved')]

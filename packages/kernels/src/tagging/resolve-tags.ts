@@ -1,5 +1,5 @@
-import { tagForm } from '@tagloom/contracts'
-import { cosinesTo, dot, FITS, labelConfidence, standOut } from './cluster-confidence.ts'
+import { FITS, labelConfidence, standOut } from './cluster-confidence.ts'
+import { KnownTags, type Layer } from './known-tags.ts'
 
 /*
  * From what was proposed for each cluster to the tags that it gets, in one pass over the clusters in their order, so that the same
@@ -7,8 +7,8 @@ import { cosinesTo, dot, FITS, labelConfidence, standOut } from './cluster-confi
  *
  * A proposal's way: form known? → rejected: dropped; merged: stands for its target; else that tag. Form new? → near in meaning to a
  * rejected tag: dropped; near to a living one: merged into it, which is remembered; else a new tag, if the mode allows one.
- * Modes: `prefer` takes tags of the vocabulary that fit, and proposals only for clusters that none fits; `only` makes no new tag;
- * `free` takes proposals alone.
+ * Modes: `prefer` takes tags of the vocabulary that fit, and proposals only for clusters that none fits, the fewer the more of the wiki the
+ * vocabulary covers; `only` makes no new tag; `free` takes proposals alone.
  */
 
 export type VocabularyMode = 'prefer' | 'only' | 'free'
@@ -69,19 +69,18 @@ export interface Resolution {
   readonly parents: readonly { readonly tag: TagReference; readonly parent: TagReference }[]
 }
 
-/** Cosine from which two labels mean the same. At 0.9 all-MiniLM joins "e-mail" with "email address", and parts "ECDSA" from "EdDSA". */
-const SAME_MEANING = 0.9
-
 export function resolveTags(of: ToResolve): Resolution {
   const tags = new KnownTags(of)
   const layers = layerCentroids(of)
   const clusterTags: ResolvedClusterTag[] = []
+  const fitting = of.clusters.map((cluster) =>
+    of.mode === 'free' ? [] : fittingTags(tags, cluster, layers.get(cluster.layer)!).slice(0, of.tagsPerCluster),
+  )
+  const mostNew = newTagsOfCluster(of, fitting.filter((list) => list.length > 0).length / of.clusters.length)
   const chosenOf = new Map<number, Chosen[]>()
-  for (const cluster of of.clusters) {
-    const layer = layers.get(cluster.layer)!
-    const fitting = of.mode === 'free' ? [] : fittingTags(tags, cluster, layer)
-    const chosen = fitting.slice(0, of.tagsPerCluster)
-    if (of.mode === 'free' || (of.mode === 'prefer' && chosen.length === 0)) addProposals(of, tags, cluster, chosen)
+  for (const [at, cluster] of of.clusters.entries()) {
+    const chosen = fitting[at]!
+    if (of.mode !== 'only' && chosen.length === 0) addProposals(of, tags, cluster, chosen, mostNew)
     chosenOf.set(cluster.no, chosen)
     chosen.forEach(({ key, confidence, method }, rank) => {
       clusterTags.push({ clusterNo: cluster.no, tag: tags.reference(key), confidence, method, rank })
@@ -94,12 +93,6 @@ interface Chosen {
   readonly key: number
   readonly confidence: number
   readonly method: ResolvedClusterTag['method']
-}
-
-interface Layer {
-  readonly centroids: Float32Array
-  readonly rowOf: ReadonlyMap<number, number>
-  readonly dims: number
 }
 
 function layerCentroids(of: ToResolve): Map<number, Layer> {
@@ -130,11 +123,23 @@ function fittingTags(tags: KnownTags, cluster: ClusterToTag, layer: Layer): Chos
   return fitting.sort((a, b) => b.confidence - a.confidence || a.key - b.key)
 }
 
-function addProposals(of: ToResolve, tags: KnownTags, cluster: ClusterToTag, chosen: Chosen[]): void {
+/**
+ * Most tags outside the vocabulary of a cluster that none of it fits. A wiki whose vocabulary fits half of its clusters has its words: one.
+ * Where it fits fewer the more are made, up to all: a single approved tag must not leave the other clusters with one each.
+ */
+function newTagsOfCluster({ mode, tagsPerCluster }: ToResolve, fittedShare: number): number {
+  if (mode === 'free') return tagsPerCluster
+  return Math.round(1 + (tagsPerCluster - 1) * Math.max(0, 1 - 2 * fittedShare))
+}
+
+function addProposals(of: ToResolve, tags: KnownTags, cluster: ClusterToTag, chosen: Chosen[], mostNew: number): void {
+  let outside = 0
   for (const proposal of cluster.proposals) {
     if (chosen.length >= of.tagsPerCluster) return
-    const key = tags.take(proposal)
+    const key = tags.find(proposal) ?? (outside < mostNew ? tags.take(proposal) : undefined)
     if (key === undefined || chosen.some((one) => one.key === key)) continue
+    // What an earlier job proposed counts as new until a person approves it, or each run would add some.
+    if (!tags.isApproved(key) && ++outside > mostNew) continue
     chosen.push({ key, confidence: proposal.confidence, method: proposal.method })
   }
 }
@@ -163,96 +168,3 @@ function isUnder(parents: ReadonlyMap<number, number>, key: number, ancestor: nu
   while (at !== undefined && at !== ancestor) at = parents.get(at)
   return at === ancestor
 }
-
-interface Living {
-  readonly key: number
-  readonly form: string
-  readonly vector: Float32Array
-}
-
-/** The vocabulary as it grows during the pass. A key is a tag's place: those of the vocabulary first, then new ones. */
-class KnownTags {
-  readonly newTags: { label: string; form: string; source: 'keyphrases' | 'llm' }[] = []
-  readonly merged: { label: string; form: string; into: TagReference }[] = []
-  #vocabulary: readonly VocabularyTag[]
-  #vectorOf: (label: string) => Float32Array
-  /** Key a form stands for; null: rejected */
-  #byForm = new Map<string, number | null>()
-  #living: Living[] = []
-  #rejected: Float32Array[] = []
-  #cosines = new Map<Layer, { key: number; form: string; cosines: Float32Array }[]>()
-
-  constructor(of: ToResolve) {
-    this.#vocabulary = of.vocabulary
-    this.#vectorOf = of.vectorOf
-    const keyOf = new Map(of.vocabulary.map((tag, key) => [tag.id, key]))
-    of.vocabulary.forEach((tag, key) => {
-      const target = tag.status === 'merged' ? keyOf.get(tag.mergedInto ?? -1) : key
-      const dead = target === undefined || of.vocabulary[target]!.status === 'rejected'
-      this.#remember(tag.form, dead ? null : target)
-      if (tag.status === 'rejected') this.#rejected.push(of.vectorOf(tag.label))
-      else if (tag.status !== 'merged') this.#living.push({ key, form: tag.form, vector: of.vectorOf(tag.label) })
-    })
-  }
-
-  reference(key: number): TagReference {
-    const known = this.#vocabulary[key]
-    return known ? { id: known.id } : { newTag: key - this.#vocabulary.length }
-  }
-
-  approved(layer: Layer): { key: number; form: string; cosines: Float32Array }[] {
-    const known = this.#cosines.get(layer)
-    if (known) return known
-    const approved = this.#living
-      .filter(({ key }) => this.#vocabulary[key]?.status === 'approved')
-      .map(({ key, form, vector }) => ({ key, form, cosines: cosinesTo(layer.centroids, vector, 0, layer.dims) }))
-    this.#cosines.set(layer, approved)
-    return approved
-  }
-
-  /** @returns the key of the tag that the proposal stands for; undefined when it may not come back */
-  take(proposal: Proposal): number | undefined {
-    const form = tagForm(proposal.label)
-    const known = this.#byForm.has(form) ? this.#byForm.get(form) : this.#byForm.get(compact(form))
-    if (known !== undefined) return known ?? undefined
-    const vector = this.#vectorOf(proposal.label)
-    if (this.#rejected.some((other) => dot(vector, 0, other, 0, vector.length) >= SAME_MEANING)) return undefined
-    const same = this.#nearest(form, vector)
-    if (same !== undefined) {
-      this.merged.push({ label: proposal.label, form, into: this.reference(same) })
-      this.#remember(form, same)
-      return same
-    }
-    const key = this.#vocabulary.length + this.newTags.length
-    this.newTags.push({ label: proposal.label, form, source: proposal.method })
-    this.#living.push({ key, form, vector })
-    this.#remember(form, key)
-    return key
-  }
-
-  #nearest(form: string, vector: Float32Array): number | undefined {
-    let best: number | undefined
-    let most = SAME_MEANING
-    for (const { key, form: otherForm, vector: other } of this.#living) {
-      if (isPart(form, otherForm) || isPart(otherForm, form)) continue
-      const cosine = dot(vector, 0, other, 0, vector.length)
-      if (cosine >= most && (best === undefined || cosine > most)) {
-        best = key
-        most = cosine
-      }
-    }
-    return best
-  }
-
-  /** Under its form and without spaces: "data base" is "database". */
-  #remember(form: string, key: number | null): void {
-    this.#byForm.set(form, key)
-    if (!this.#byForm.has(compact(form))) this.#byForm.set(compact(form), key)
-  }
-}
-
-/** Of "sailing" and "sailing for beginners" one is broader, however near they are. */
-const isPart = (part: string, whole: string): boolean =>
-  whole.length > part.length && part.split(' ').every((word) => whole.split(' ').includes(word))
-
-const compact = (form: string): string => form.replaceAll(' ', '')

@@ -46,6 +46,8 @@ click here md png svg jpg gif github badge npm-install`.split(/\s+/)
 
 interface Lists {
   readonly byLanguage: ReadonlyMap<Language, ReadonlySet<string>>
+  /** The function words of English alone, without the furniture of English documentation */
+  readonly english: ReadonlySet<string>
   readonly languagesOf: ReadonlyMap<string, readonly Language[]>
 }
 
@@ -64,8 +66,9 @@ function stopLists(): Lists {
     }
     byLanguage.set(language, words)
   }
+  const english = new Set(byLanguage.get('eng'))
   for (const word of englishMore) byLanguage.get('eng')!.add(word)
-  built = { byLanguage, languagesOf }
+  built = { byLanguage, english, languagesOf }
   return built
 }
 
@@ -102,12 +105,12 @@ export type WordRole = 'content' | 'connector' | 'stop'
 const englishConnectors = new Set(['of', 'for', 'in', 'per', 'to', 'and', 'on', 'by', 'as', 'at', 'with'])
 
 /**
- * Role of a word in phrases. English stop words count in every language: they are in all technical texts. In languages other than
- * English the short stop words connect ("taux de change"); in scripts without spaces none does.
+ * Role of a word in phrases. English function words count in every language: they are in all technical texts; the furniture of English
+ * documentation does not, since it means something elsewhere. In languages other than English the short stop words connect ("taux de
+ * change", where "change" is one of those words); in scripts without spaces none does.
  */
 export function wordRoles(language: Language | undefined): (lowerCased: string) => WordRole {
-  const { byLanguage } = stopLists()
-  const english = byLanguage.get('eng')!
+  const { byLanguage, english } = stopLists()
   const own = byLanguage.get(language ?? 'eng')!
   return (word) => {
     if (!own.has(word) && !english.has(word)) return 'content'

@@ -88,6 +88,45 @@ describe('phrases', () => {
     }
   })
 
+  it.each([
+    [
+      'deu',
+      'Die Bestimmung der Umlaufbahn ist nicht einfach, und die Umlaufbahn der Sonde wurde von der Erde aus gemessen.',
+      'Umlaufbahn',
+      /^(die|der|und|nicht|von|wurde)\b|\b(die|der|und|nicht|von|wurde|ist)$/i,
+    ],
+    [
+      'fra',
+      'Le taux de change est fixé par la banque centrale, et le taux de change ne peut pas être modifié sans elle.',
+      'taux de change',
+      /^(le|la|les|de|et|est|sans|pas|ne|par)\b|\b(le|la|de|et|est|ne|par)$/i,
+    ],
+    [
+      'spa',
+      'La base de datos guarda los registros que la aplicación escribe, y la base de datos no se puede borrar sin permiso.',
+      'base de datos',
+      /^(la|los|que|y|no|se|sin|de)\b|\b(la|los|que|y|no|se|de)$/i,
+    ],
+    [
+      'rus',
+      'Протокол консенсуса определяет, как узлы сети и валидаторы принимают блоки, и протокол консенсуса не зависит от них.',
+      'Протокол консенсуса',
+      /^(и|как|не|от|их)(?=\s|$)|(^|\s)(и|как|не|от|их)$/i,
+    ],
+  ])('begin and end with no stop word of the language of the page: %s', (_, text, topic, stop) => {
+    const found = [...surfaces('', text)]
+    expect(found).toContain(topic)
+    expect(found.filter((surface) => stop.test(surface))).toEqual([])
+  })
+
+  it('keep names and code identifiers as they are written', () => {
+    const found = surfaces(
+      '',
+      'Call eth_getLogs from node.js or C++; useEffect and __proto__ are names, TypeScript is one too.',
+    )
+    for (const name of ['eth_getLogs', 'node.js', 'C++', 'useEffect', 'TypeScript']) expect(found).toContain(name)
+  })
+
   it('leave out the furniture of pages', () => {
     const found = surfaces(
       'Backwards Compatibility',

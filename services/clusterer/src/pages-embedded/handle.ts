@@ -33,6 +33,7 @@ export async function handlePagesEmbedded(message: Embedded, deps: ClusterDeps):
       jobId: job_id,
       service: 'clusterer',
       enabled: deps.config.ENABLE_METRICS,
+      databaseErrors: deps.databaseErrors,
     })
     sample.startStage('cluster', 0)
     deps.log.event('stage_started', { stage: 'cluster', batches: 1 })

@@ -10,7 +10,7 @@ import {
 } from '@tagloom/contracts'
 import {
   addPageTag,
-  approveTag,
+  approveLabel,
   type DecisionRow,
   listDecisions,
   lockPage,
@@ -121,7 +121,7 @@ async function decide(tx: Transaction, wiki: WikiRow, caller: Caller, body: NewD
     case 'locked':
       return lockPage(tx, by, wiki.currentJobId, await page(body.page_id))
     case 'approved':
-      return approveTag(tx, by, await tag(body.tag))
+      return approveLabel(tx, by, body.tag)
     case 'merged':
       if (tagForm(body.tag) === tagForm(body.into))
         throw new ProblemError('bad_request', `"${body.tag}" and "${body.into}" are the same tag already`)

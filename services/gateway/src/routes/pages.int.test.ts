@@ -261,6 +261,14 @@ describe('a decision', () => {
     expect((await get('/pages/a')).body.locked).toBe(true)
   })
 
+  it('to approve a label that the wiki does not have makes it part of the vocabulary', async () => {
+    expect((await decide({ kind: 'approved', tag: 'Smart contracts' })).status).toBe(201)
+    expect((await decide({ kind: 'approved', tag: 'smart contract' })).body.tag).toBe('Smart contracts')
+    expect((await get('/tags')).body.items).toMatchObject([
+      { label: 'Smart contracts', status: 'approved', source: 'human', page_count: 0 },
+    ])
+  })
+
   it('about what is not there, or of no known kind, is refused', async () => {
     await send(ndjson(page('a', { tags: ['one'] })))
     expect((await decide({ kind: 'added', page_id: 'none', tag: 'x' })).body.code).toBe('page_not_found')

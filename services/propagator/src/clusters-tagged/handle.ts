@@ -1,6 +1,6 @@
 import type { Message } from '@tagloom/bus'
 import { events, toMessage } from '@tagloom/contracts'
-import { listJobPageIds, planStage, readJob } from '@tagloom/database'
+import { freezeJobVocabulary, listJobPageIds, planStage, readJob } from '@tagloom/database'
 import { type HandlerDeps, JobMetrics } from '@tagloom/service-kit'
 import { type Completed, endJob } from '../complete-job.ts'
 
@@ -12,7 +12,7 @@ export interface PropagateBatch {
 }
 
 /**
- * Plans the batches of page tags, BATCH_INSERT_SIZE pages each; a job without pages is completed at once. One transaction.
+ * Plans the batches of page tags, BATCH_INSERT_SIZE pages each, and keeps the approved tags as they are now for all of them; a job without pages is completed at once. One transaction.
  * A second delivery finds the stage planned and changes nothing.
  */
 export async function handleClustersTagged(
@@ -26,12 +26,14 @@ export async function handleClustersTagged(
     jobId: job_id,
     service: 'propagator',
     enabled: config.ENABLE_METRICS,
+    databaseErrors: deps.databaseErrors,
   })
   metrics.startStage('propagate', 'plan')
   const batches = planBatches(await listJobPageIds(deps.db, job_id), config.BATCH_INSERT_SIZE)
   let completed: Completed | undefined
   const planned = await deps.relay.commit(async (tx, owe) => {
     if (!(await planStage(tx, job_id, 'propagate', batches)).planned) return false
+    await freezeJobVocabulary(tx, job_id, wiki_id)
     owe(...metrics.toMessages(context))
     const total = batches[0]?.of ?? 0
     owe(

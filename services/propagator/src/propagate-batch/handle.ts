@@ -10,8 +10,11 @@ import {
   readMemberships,
   readPageDecisions,
   readPageVectors,
+  readReliability,
   savePageTags,
+  type Transaction,
 } from '@tagloom/database'
+import { expectedCalibrationError } from '@tagloom/kernels'
 import { type HandlerDeps, JobMetrics } from '@tagloom/service-kit'
 import { type PropagateBatch, secondsOf } from '../clusters-tagged/handle.ts'
 import { type Completed, endJob } from '../complete-job.ts'
@@ -40,15 +43,11 @@ export async function handlePropagateBatch(
     jobId: job_id,
     service: 'propagator',
     enabled: deps.config.ENABLE_METRICS,
+    databaseErrors: deps.databaseErrors,
   })
   metrics.startStage('propagate', no)
   const payload = batch.payload as PropagateBatch
-  const before = { ...deps.jobTags.counts }
-  const tags = await deps.jobTags.of(job)
-  metrics.setDetail('cache', {
-    hits: deps.jobTags.counts.hits - before.hits,
-    misses: deps.jobTags.counts.misses - before.misses,
-  })
+  const tags = await deps.jobTags.of(job, metrics.countLookups)
   const pages = await readPages(deps.db, job, payload, tags)
   const scored = await scorePages(pages, tags, optionsOf(job), message.signal)
   measure(metrics, scored)
@@ -85,6 +84,19 @@ function measure(metrics: JobMetrics, { rows, counts, conflicts }: ScoredPages):
   for (const count of counts) metrics.increment(`pages_by_tags.${count}`)
 }
 
+/** How right the confidence of the whole job is, where people gave tags to pages; null where they gave none that it found too. */
+async function measureReliability(tx: Transaction, job: Job): Promise<object | null> {
+  const bins = await readReliability(tx, job.wikiId, job.id)
+  const error = expectedCalibrationError(bins)
+  if (error === null) return null
+  const pageTags = bins.reduce((sum, { count }) => sum + count, 0)
+  return {
+    page_tags: pageTags,
+    expected_calibration_error: error,
+    bins: bins.map((bin) => ({ count: bin.count, mean_confidence: bin.meanConfidence, hit_rate: bin.hitRate })),
+  }
+}
+
 interface Scored {
   readonly payload: PropagateBatch
   readonly scored: ScoredPages
@@ -110,8 +122,9 @@ async function save(
     const progress = await finishBatch(tx, job_id, 'propagate', no, result)
     if (!progress) return undefined
     await savePageTags(tx, job_id, no, rows)
-    owe(...metrics.toMessages(context))
     const last = progress.done === progress.total
+    if (last) metrics.setDetail('reliability', await measureReliability(tx, job))
+    owe(...metrics.toMessages(context))
     const done = last ? payload.of : Math.min(payload.of - 1, progress.done * config.BATCH_INSERT_SIZE)
     const shown = { wiki_id, job_id, stage: 'propagate' as const, done, total: payload.of, unit: 'pages' }
     owe(toMessage(events.jobProgressed, shown, context))

@@ -2,14 +2,14 @@ import {
   type Database,
   type Job,
   readClusterTags,
+  readJobVocabulary,
   readLayers,
   readVectorSample,
   readVocabulary,
   type StoredTag,
 } from '@tagloom/database'
 import { type TagBackground, type TagsOfClusters, tagBackground } from '@tagloom/kernels'
-import { LRUCache } from 'lru-cache'
-import type { CacheCounts } from '../metrics.ts'
+import { LoadingCache, type TellLookups } from '@tagloom/service-kit'
 import { breathe } from './breathe.ts'
 
 /** What the batches of a job have in common. */
@@ -20,53 +20,49 @@ export interface JobTags extends TagsOfClusters {
   readonly layers: readonly number[]
 }
 
-/** Jobs kept: their tags, vectors and background. */
-const MOST_JOBS = 16
+/** Of all jobs that are kept: their tags, vectors and background */
+const MOST_BYTES = 128 << 20
 const SAMPLE_PAGES = 500
 const TAGS_AT_ONCE = 50
 
 /**
- * The tags of jobs that are being propagated. Cluster tags of a job never change; tags' statuses do, so that a change of a wiki's
- * vocabulary drops its jobs. ENABLE_QUERY_CACHING=false reads them for every batch: the same tags, slower.
+ * The tags of jobs that are being propagated. What a job compares its pages with never changes; statuses of tags do, so that a change of
+ * a wiki's vocabulary drops its jobs. ENABLE_QUERY_CACHING=false reads them for every batch: the same tags, slower.
  */
 export class JobTagsCache {
-  readonly counts: CacheCounts = { hits: 0, misses: 0 }
   #db: Database
-  #cache: LRUCache<string, { wikiId: number; tags: Promise<JobTags> }> | undefined
+  #cache: LoadingCache<JobTags>
 
-  constructor(db: Database, caching: boolean) {
+  constructor(db: Database, enabled: boolean) {
     this.#db = db
-    this.#cache = caching ? new LRUCache({ max: MOST_JOBS }) : undefined
+    this.#cache = new LoadingCache({ enabled, mostBytes: MOST_BYTES, bytesOf })
   }
 
-  async of(job: Job): Promise<JobTags> {
-    const known = this.#cache?.get(job.id)
-    if (known) {
-      this.counts.hits++
-      return known.tags
-    }
-    this.counts.misses++
-    const tags = loadJobTags(this.#db, job)
-    this.#cache?.set(job.id, { wikiId: job.wikiId, tags })
-    try {
-      return await tags
-    } catch (error) {
-      this.#cache?.delete(job.id)
-      throw error
-    }
+  get counts(): { readonly hits: number; readonly misses: number } {
+    return this.#cache.counts
+  }
+
+  of(job: Job, tell?: TellLookups): Promise<JobTags> {
+    return this.#cache.of(job.wikiId, job.id, () => loadJobTags(this.#db, job), tell)
   }
 
   forget(wikiId: number): void {
-    for (const [jobId, known] of this.#cache?.entries() ?? []) if (known.wikiId === wikiId) this.#cache?.delete(jobId)
+    this.#cache.forget(wikiId)
   }
 }
+
+/** Vectors, two floats of background a tag, and some 100 bytes for each entry of a list. */
+const bytesOf = (tags: JobTags): number =>
+  tags.tagVectors.byteLength +
+  tags.tagIds.length * 116 +
+  [...tags.byCluster.values()].reduce((sum, list) => sum + 100 * (1 + list.length), 0)
 
 async function loadJobTags(db: Database, job: Job): Promise<JobTags> {
   const model = job.model ?? ''
   const clusterTags = await readClusterTags(db, job.id)
   const used = new Set(clusterTags.map(({ tagId }) => tagId))
-  const wanted = (tag: StoredTag) =>
-    used.has(tag.id) || (job.options.vocabulary !== 'free' && tag.status === 'approved' && tag.embedding !== null)
+  const approved = job.options.vocabulary === 'free' ? new Set<number>() : await readJobVocabulary(db, job.id)
+  const wanted = (tag: StoredTag) => used.has(tag.id) || (approved.has(tag.id) && tag.embedding !== null)
   const tags = (await readVocabulary(db, job.wikiId, model)).filter(wanted)
   const rows = new Map(tags.map(({ id }, row) => [id, row]))
   const dims = tags.find(({ embedding }) => embedding)?.embedding?.length ?? 0

@@ -36,6 +36,7 @@ export async function handleClustersFormed(
     jobId: job_id,
     service: 'tagger',
     enabled: deps.config.ENABLE_METRICS,
+    databaseErrors: deps.databaseErrors,
   })
   metrics.startStage('label', 'plan')
   const clusters = await readStoredClusters(deps.db, job_id)

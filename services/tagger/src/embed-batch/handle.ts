@@ -44,6 +44,7 @@ export async function handleEmbedBatch(message: Message<typeof events.embedBatch
     jobId: job_id,
     service: 'tagger',
     enabled: deps.config.ENABLE_METRICS,
+    databaseErrors: deps.databaseErrors,
   })
   metrics.startStage('embed', no)
   const pages = await readPagesToEmbed(deps.db, payload.page_ids, embedder.modelId)

@@ -37,6 +37,7 @@ export async function handleLabelBatch(message: Message<typeof events.labelBatch
     jobId: job_id,
     service: 'tagger',
     enabled: deps.config.ENABLE_METRICS,
+    databaseErrors: deps.databaseErrors,
   })
   metrics.startStage('label', no)
   const { clusters: nos } = batch.payload as LabelBatch
@@ -64,9 +65,7 @@ async function propose(
   const phrases = await readForClusters<ClusterPhrases>(deps.db, job.id, 'keyphrases', nos)
   const limit = Math.max(8, (job.options.tags_per_cluster ?? 5) * PROPOSALS_A_TAG)
   const started = performance.now()
-  const { hits, misses } = deps.vectors
-  const keyphrases = await proposeKeyphrases(nos, { clusters, phrases, limit }, deps.vectors)
-  metrics.setDetail('cache', { hits: deps.vectors.hits - hits, misses: deps.vectors.misses - misses })
+  const keyphrases = await proposeKeyphrases(nos, { clusters, phrases, limit }, deps.vectors, metrics.countLookups)
   if (job.options.labeller !== 'llm') {
     // One call of the labeller a batch, whatever stands behind it.
     metrics.increment('llm_calls')

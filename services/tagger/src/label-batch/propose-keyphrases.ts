@@ -1,6 +1,7 @@
 import { setImmediate } from 'node:timers/promises'
 import type { StoredCluster } from '@tagloom/database'
 import { labelConfidence, type Proposal, rankPhrases } from '@tagloom/kernels'
+import type { TellLookups } from '@tagloom/service-kit'
 import type { ClusterPhrases } from '../clusters-formed/phrases.ts'
 import type { LabelVectors } from '../label-vectors.ts'
 import { type LayerCentroids, layerCentroids } from './layer-centroids.ts'
@@ -18,9 +19,10 @@ export async function proposeKeyphrases(
   clusterNos: readonly number[],
   of: ToPropose,
   vectors: LabelVectors,
+  tell?: TellLookups,
 ): Promise<Map<number, Proposal[]>> {
   const labels = clusterNos.flatMap((no) => (of.phrases.get(no)?.phrases ?? []).map(({ label }) => label))
-  const vectorOf = await vectors.of(labels)
+  const vectorOf = await vectors.of(labels, tell)
   const layers = layerCentroids(of.clusters)
   const layerOf = new Map(of.clusters.map(({ no, layer }) => [no, layers.get(layer)!]))
   const proposals = new Map<number, Proposal[]>()

@@ -1,5 +1,5 @@
 import { tagForm } from '@tagloom/contracts'
-import { type Job, readClusterPages, readVocabulary, type StoredCluster, type StoredTag } from '@tagloom/database'
+import { type Job, readClusterPages, type StoredCluster, type StoredTag } from '@tagloom/database'
 import { labelConfidence, type Proposal, standOut } from '@tagloom/kernels'
 import type { JobMetrics } from '@tagloom/service-kit'
 import type { ClusterPhrases } from '../clusters-formed/phrases.ts'
@@ -31,7 +31,7 @@ const PROMPT_VOCABULARY = 20
 export async function proposeByLanguageModel(of: ForLanguageModel, deps: LabelDeps): Promise<Map<number, Proposal[]>> {
   const model = deps.languageModel
   if (!model) return new Map(of.keyphrases)
-  const approved = (await readVocabulary(deps.db, of.job.wikiId, deps.vectors.modelId)).filter(
+  const approved = (await deps.vocabularies.of(of.job.wikiId, deps.vectors.modelId, of.metrics.countLookups)).filter(
     ({ status }) => status === 'approved',
   )
   const layers = layerCentroids(of.clusters)

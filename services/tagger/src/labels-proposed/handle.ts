@@ -3,12 +3,12 @@ import { events, jobOptionDefaults, toMessage } from '@tagloom/contracts'
 import {
   createTags,
   finishStep,
+  holdVocabulary,
   type Job,
   readForClusters,
   readJob,
   readStages,
   readStoredClusters,
-  readVocabulary,
   type StoredCluster,
   type StoredTag,
   saveClusterTags,
@@ -43,16 +43,17 @@ export async function handleLabelsProposed(
       jobId: job_id,
       service: 'tagger',
       enabled: deps.config.ENABLE_METRICS,
+      databaseErrors: deps.databaseErrors,
     })
     metrics.startStage('label', 'resolve')
     const input = await readInput(deps, job_id)
-    const known = await readVocabulary(deps.db, wiki_id, deps.vectors.modelId)
+    const known = await deps.vocabularies.of(wiki_id, deps.vectors.modelId, metrics.countLookups)
     const proposed = [...input.proposals.values()].flat().map(({ label }) => label)
     const asked = new Set([...proposed, ...known.map(({ label }) => label)])
-    const vectorOfAsked = await deps.vectors.of(asked)
+    const vectorOfAsked = await deps.vectors.of(asked, metrics.countLookups)
     return async (tx, owe) => {
       if (!job) return
-      const vocabulary = await readVocabulary(tx, wiki_id, deps.vectors.modelId, true)
+      const vocabulary = await holdVocabulary(tx, wiki_id, deps.vectors.modelId)
       // What came meanwhile is little: trying again instead would not end while pages with tags are imported.
       const came = vocabulary.map(({ label }) => label).filter((label) => !asked.has(label))
       const vectorOfCame = await deps.vectors.of(came)
@@ -68,6 +69,10 @@ export async function handleLabelsProposed(
       const progress = await finishStep(tx, job_id, 'label')
       owe(...metrics.toMessages(context))
       owe(toMessage(events.jobProgressed, { wiki_id, job_id, stage: 'label', ...progress, unit: 'steps' }, context))
+      const { newTags, merged } = resolved.resolution
+      if (newTags.length + merged.length > 0) {
+        owe(toMessage(events.vocabularyChanged, { wiki_id, revision: `labels.${job_id}`, reason: 'labels' }, context))
+      }
       const clusters = input.clusters.length
       owe(toMessage(events.clustersTagged, { wiki_id, job_id, clusters, tags: stored }, context))
       const began = (await readStages(tx, job_id)).find(({ stage }) => stage === 'label')!.startedAt

@@ -42,6 +42,12 @@ export const llmEnvironment = {
     description:
       "A server's Retry-After is honoured up to this; one that asks for more is not called again for the cluster",
   }),
+  LLM_REPLIES_RETENTION_DAYS: Type.Integer({
+    default: 90,
+    minimum: 1,
+    maximum: 36_500,
+    description: 'Replies that nobody asked for again for so long are forgotten, and paid for again',
+  }),
   LLM_PRICES: Type.String({
     default: '{}',
     description:

@@ -114,7 +114,15 @@ test('is counted as the server did it when each call misbehaves in another way',
   expectCountsOfServer((await askAll()).counts)
 })
 
-test('waits as long as Retry-After asks, and not at all for a server that asks for too long', async () => {
+test('calls again no sooner than Retry-After asks', async () => {
+  server.ways = ['error 429 for a second', 'good']
+  const { observer, counts } = counter()
+  expect(await models[0]!.labels(question(0), observer, never)).toEqual(['sailing', 'boats'])
+  expect(counts).toMatchObject({ calls: 2, failures: 1 })
+  expect(server.cameAt[1]! - server.cameAt[0]!).toBeGreaterThanOrEqual(990)
+})
+
+test('does not wait for a server that asks for too long', async () => {
   server.ways = ['error 429 for an hour']
   const began = performance.now()
   const { observer, counts } = counter()

@@ -85,6 +85,24 @@ test('labels that a text in a page asked for, and the cluster does not support, 
   expect(Object.values(tags).flat().join(' ')).not.toMatch(/HACKED|watches/)
 })
 
+test.each([
+  ['tokens', { llm_budget_tokens: 220 }],
+  ['money', { llm_budget_usd: 0.0002 }],
+])('a budget of %s stops calls, not the job, and a second run pays for nothing again', async (_, budget) => {
+  server.ways = ['good']
+  const first = await run(budget)
+  expect(Object.keys(first.tags)).toHaveLength(clusters)
+  // Two answers spend it; those that were in progress meanwhile end.
+  expect(first.counted('llm_calls')).toBeGreaterThanOrEqual(2)
+  expect(first.counted('llm_calls')).toBeLessThan(clusters)
+  expect(tagger.deps.log.of('llm_budget_spent').length).toBeGreaterThan(0)
+  const paid = server.calls
+  const second = await run()
+  expect(second.counted('llm_calls')).toBe(clusters - paid)
+  expect(server.calls).toBe(clusters)
+  expect((await run()).counted('llm_calls')).toBe(0)
+})
+
 test('asks with exemplars and keyphrases as data, and takes what is answered', async () => {
   server.ways = ['good']
   const { tags } = await run()

@@ -58,6 +58,7 @@ export const misbehaviours = {
   'error 500': ['failure', fails(500)],
   'error 503 with Retry-After': ['failure', fails(503, { 'retry-after': '0' })],
   'error 429 with Retry-After': ['failure', fails(429, { 'retry-after': '0' })],
+  'error 429 for a second': ['failure', fails(429, { 'retry-after': '1' })],
   'error 429 for an hour': ['failure', fails(429, { 'retry-after': '3600' })],
   'error 401': ['failure', fails(401)],
   'redirects in circles': [
@@ -113,6 +114,8 @@ export interface MisbehavingServer {
   readonly counts: Readonly<Record<Outcome, number>>
   /** Calls so far */
   readonly calls: number
+  /** When each call came, by performance.now() */
+  readonly cameAt: readonly number[]
   /** Bodies of the calls */
   readonly bodies: readonly string[]
   /** Most calls in progress at the same time */
@@ -126,6 +129,7 @@ export interface MisbehavingServer {
 const fresh = () => ({
   calls: 0,
   bodies: [] as string[],
+  cameAt: [] as number[],
   mostAtOnce: 0,
   longestMs: 0,
   counts: { answer: 0, failure: 0, timeout: 0, unreadable: 0 } as Record<Outcome, number>,
@@ -138,6 +142,7 @@ export async function openMisbehavingServer(holdMs = 0): Promise<MisbehavingServ
   const server: Server = createServer((request, response) => {
     const began = performance.now()
     const call = ++state.calls
+    state.cameAt.push(began)
     state.mostAtOnce = Math.max(state.mostAtOnce, ++open)
     request.socket.setNoDelay()
     response.on('error', () => {})

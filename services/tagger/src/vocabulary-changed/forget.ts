@@ -1,0 +1,9 @@
+import type { Bus } from '@tagloom/bus'
+import { events } from '@tagloom/contracts'
+import { followEvents } from '@tagloom/service-kit'
+import type { FastifyInstance } from 'fastify'
+import type { Vocabularies } from '../vocabularies.ts'
+
+/** What was read of a wiki's tags is dropped when they change. */
+export const forgetOnChange = (app: FastifyInstance, bus: Pick<Bus, 'follow'>, vocabularies: Vocabularies): void =>
+  followEvents(app, bus, events.vocabularyChanged, ({ wiki_id }) => vocabularies.forget(wiki_id))

@@ -1,0 +1,108 @@
+import { type Database, openDatabase } from '@tagloom/database'
+import { startTestSystem, type TestSystem, wikiAt } from '@tagloom/launcher/testing'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import {
+  type MisbehavingServer,
+  type Misbehaviour,
+  misbehaviours,
+  openMisbehavingServer,
+} from '../../services/tagger/src/llm/misbehaving-server.ts'
+import { type TopicWiki, topicWiki } from './topic-wiki.ts'
+
+/*
+ * Three tagger processes and a server that does each of its calls another wrong. Jobs of three wikis run at the same time, so that all
+ * processes have labels to ask for.
+ */
+
+const ways = Object.keys(misbehaviours) as Misbehaviour[]
+const timeoutMs = 2_000
+const parallel = 3
+let server: MisbehavingServer
+let system: TestSystem
+let db: Database
+let wiki: TopicWiki
+beforeAll(async () => {
+  wiki = topicWiki(20)
+  server = await openMisbehavingServer(50)
+  system = await startTestSystem({
+    replicas: { tagger: 3 },
+    env: {
+      LLM_ENDPOINT: server.endpoint,
+      LLM_MODEL: 'test',
+      LLM_TIMEOUT_MS: String(timeoutMs),
+      LLM_BACKOFF_MS: '5',
+      LLM_MAX_ATTEMPTS: '3',
+      LLM_PRICES: '{"test":{"in":1,"out":2}}',
+      MAX_PARALLEL_LLM_CALLS: String(parallel),
+      INFERENCE_THREADS: '1',
+    },
+  })
+  db = openDatabase({ url: system.databaseUrl, max: 2 })
+}, 120_000)
+afterAll(async () => {
+  await db?.close()
+  await system?.stop()
+  await server?.close()
+  wiki?.remove()
+})
+
+interface LlmCounts {
+  readonly calls: number
+  readonly failures: number
+  readonly timeouts: number
+  readonly unreadable: number
+}
+
+/** Sums over the finished records of these jobs. */
+async function recorded(jobIds: readonly string[]): Promise<LlmCounts> {
+  const count = async () =>
+    (
+      await db.pool.query<LlmCounts & { records: number }>(
+        `select count(*)::int as records, sum((metrics_json -> 'cost' ->> 'llm_calls')::int)::int as calls,
+           sum(llm_failures)::int as failures, sum((metrics_json -> 'errors' ->> 'llm_timeouts')::int)::int as timeouts,
+           sum(parsing_errors)::int as unreadable
+         from clustering_metrics where job_id = any($1)`,
+        [jobIds],
+      )
+    ).rows[0]!
+  await expect.poll(async () => (await count()).records, { timeout: 30_000 }).toBe(jobIds.length)
+  const { records: _, ...counts } = await count()
+  return counts
+}
+
+test('three tagger processes complete every job, their records equal what the server did, and it has three calls at most', async () => {
+  server.ways = ways
+  const wikis = []
+  for (const name of ['a', 'b', 'c']) wikis.push(await system.import(await wikiAt(wiki.path, `misbehaving ${name}`)))
+  const jobIds: string[] = []
+  // Each number of tags is another question, which no earlier reply answers.
+  for (let round = 0; round < 5 && server.calls < ways.length; round++) {
+    const jobs = await Promise.all(
+      wikis.map((wikiId, k) =>
+        system.run(wikiId, { labeller: 'llm', vocabulary: 'free', tags_per_cluster: 3 + 3 * round + k }),
+      ),
+    )
+    for (const job of jobs) {
+      expect(job).toMatchObject({ status: 'completed', failure: null })
+      jobIds.push(job.id)
+    }
+  }
+  expect(server.calls).toBeGreaterThanOrEqual(ways.length)
+  expect(await recorded(jobIds)).toEqual({
+    calls: server.calls,
+    failures: server.counts.failure,
+    timeouts: server.counts.timeout,
+    unreadable: server.counts.unreadable,
+  })
+  expect(server.mostAtOnce).toBeLessThanOrEqual(parallel)
+  expect(server.mostAtOnce).toBeGreaterThan(1)
+  expect(server.longestMs).toBeLessThan(timeoutMs + 1_000)
+  const { rows } = await db.pool.query<{ n: number }>(
+    `select count(distinct c.job_id || c.cluster_no)::int as n from cluster_tags c where c.job_id = any($1)`,
+    [jobIds],
+  )
+  const all = await db.pool.query<{ n: number }>('select count(*)::int as n from clusters where job_id = any($1)', [
+    jobIds,
+  ])
+  expect(rows[0]!.n).toBe(all.rows[0]!.n)
+}, 300_000)
