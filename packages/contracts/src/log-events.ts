@@ -262,6 +262,12 @@ const work = {
     description: 'The clusters of a batch, or of the job, have labels',
     fields: { clusters: count, tags: count, method: Type.String({ maxLength: 100 }), duration_seconds: seconds },
   }),
+  labeller_called: declare({
+    level: 'DEBUG',
+    scope: 'job',
+    description: 'One call of the labeller ended, whatever stands behind it and however it ended',
+    fields: { clusters: count, latency_ms: ms },
+  }),
   llm_timeout: declare({
     level: 'WARNING',
     scope: 'job',
@@ -383,7 +389,14 @@ const records = {
       threshold: Type.Number(),
       message: Type.String({ maxLength: 2000 }),
       action: Type.String({ maxLength: 2000 }),
+      runbook: Type.Optional(Type.String({ maxLength: 2000, description: 'Address of what to do' })),
     },
+  }),
+  quality_alert_acknowledged: declare({
+    level: 'INFO',
+    scope: 'wiki',
+    description: 'Somebody has it in hand',
+    fields: { alert_id: Type.Integer(), rule: Type.String(), severity, metric: Type.String(), value: metricValue },
   }),
   quality_alert_resolved: declare({
     level: 'INFO',

@@ -9,10 +9,12 @@ import { fiveServices } from './five-services.ts'
 import { GatewayClient } from './gateway-client.ts'
 import type { SupervisedService } from './supervised-service.ts'
 import { Supervisor } from './supervisor.ts'
-import { wikiAt } from './wiki-source.ts'
+import { type WikiSource, wikiAt } from './wiki-source.ts'
 
+export { demoWiki } from './demo-wiki.ts'
 export type { GatewayClient, JobNews } from './gateway-client.ts'
 export type { SupervisedService } from './supervised-service.ts'
+export type { WikiSource } from './wiki-source.ts'
 
 export interface TestSystemOptions {
   replicas?: Partial<Record<ServiceName, number>>
@@ -28,8 +30,8 @@ export interface TestSystem {
   prefix: string
   /** By "tagger", "tagger-2" and so on: `.kill()` is SIGKILL, and the supervisor starts it again. */
   service(name: string): SupervisedService
-  /** Imports the wiki at a path and runs a job on it to its end. */
-  tag(path: string, name?: string): Promise<{ wikiId: number; job: Job }>
+  /** Imports a wiki, or the one at a path, and runs a job on it to its end. */
+  tag(wiki: string | WikiSource, name?: string): Promise<{ wikiId: number; job: Job }>
   stop(): Promise<void>
 }
 
@@ -77,9 +79,9 @@ export async function startTestSystem(options: TestSystemOptions = {}): Promise<
         throw new Error(`expected one of ${supervisor.services.map((s) => s.spec.name)}, got ${name}`)
       return found
     },
-    async tag(path, name = path) {
-      const signal = AbortSignal.timeout(300_000)
-      const source = await wikiAt(path, name)
+    async tag(given, name) {
+      const signal = AbortSignal.timeout(900_000)
+      const source = typeof given === 'string' ? await wikiAt(given, name ?? given) : given
       const wiki = await client.wikiNamed(source.name, signal)
       await client.importPages(wiki.id, () => source.lines(), { replace: true, signal })
       const requested = await client.createJob(wiki.id, signal)

@@ -69,8 +69,10 @@ async function propose(
   metrics.setDetail('cache', { hits: deps.vectors.hits - hits, misses: deps.vectors.misses - misses })
   if (job.options.labeller !== 'llm') {
     // One call of the labeller a batch, whatever stands behind it.
+    const latency_ms = performance.now() - started
     metrics.increment('llm_calls')
-    metrics.observe('llm_latency_ms', performance.now() - started)
+    metrics.observe('llm_latency_ms', latency_ms)
+    deps.log.event('labeller_called', { clusters: nos.length, latency_ms })
     return keyphrases
   }
   return proposeByLanguageModel({ job, nos, clusters, phrases, keyphrases, metrics, signal: message.signal }, deps)
