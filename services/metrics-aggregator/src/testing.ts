@@ -74,3 +74,16 @@ export const commitTo =
       await addOutbox(tx, owed)
       return result
     })
+
+/**
+ * Makes time pass for what is still owed to receivers: every instant of their deliveries moves into the past. What a process has in hand
+ * keeps its lease.
+ */
+export async function passTime(db: Database, ms: number): Promise<void> {
+  await db.pool.query(
+    `update alert_deliveries set created_at = created_at - $1 * interval '1 millisecond',
+       next_attempt_at = case when jsonb_array_length(log) = attempts then next_attempt_at - $1 * interval '1 millisecond' else next_attempt_at end
+     where status = 'due'`,
+    [ms],
+  )
+}
