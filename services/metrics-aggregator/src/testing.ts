@@ -54,9 +54,14 @@ export function samplesOf(
 }
 
 /** A job of a wiki that ran and is completed. */
-export async function completedJob(db: Database, wikiId: number, options: JobOptions = {}): Promise<string> {
+export async function completedJob(
+  db: Database,
+  wikiId: number,
+  options: JobOptions = {},
+  origin: { readonly requestId?: string; readonly traceparent?: string } = {},
+): Promise<string> {
   const id = await db.transaction(async (tx) => {
-    const job = await createJob(tx, { wikiId, options })
+    const job = await createJob(tx, { wikiId, options, ...origin })
     await startNextJob(tx, wikiId)
     return job?.id as string
   })
@@ -82,7 +87,8 @@ export const commitTo =
 export async function passTime(db: Database, ms: number): Promise<void> {
   await db.pool.query(
     `update alert_deliveries set created_at = created_at - $1 * interval '1 millisecond',
-       next_attempt_at = case when jsonb_array_length(log) = attempts then next_attempt_at - $1 * interval '1 millisecond' else next_attempt_at end
+       next_attempt_at = case when jsonb_array_length(log) = attempts or next_attempt_at > now() + interval '30 seconds'
+         then next_attempt_at - $1 * interval '1 millisecond' else next_attempt_at end
      where status = 'due'`,
     [ms],
   )
