@@ -96,12 +96,6 @@ const lifecycle = {
     description: 'The event loop stood still for more than 100 ms',
     fields: { blocked_ms: ms },
   }),
-  migrations_applied: declare({
-    level: 'INFO',
-    scope: 'service',
-    description: 'The database was brought to the newest schema',
-    fields: { applied: count, duration_ms: ms },
-  }),
   streams_reconciled: declare({
     level: 'INFO',
     scope: 'service',
@@ -363,12 +357,6 @@ const records = {
     scope: 'job',
     description: 'A job is completed but samples are missing; the record is made again when they come',
     fields: { samples: count, expected: count },
-  }),
-  sample_rejected: declare({
-    level: 'ERROR',
-    scope: 'service',
-    description: 'A sample does not follow its schema',
-    fields: { reason },
   }),
   records_expired: declare({
     level: 'INFO',
