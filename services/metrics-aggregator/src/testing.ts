@@ -30,7 +30,11 @@ export function samplesOf(
     gauges: {},
     ...more,
   })
-  const half = { pages_processed: pages / 2, pages_tagged: pages / 2, tags_applied: Math.round((pages / 2) * tagsPerPage) }
+  const half = {
+    pages_processed: pages / 2,
+    pages_tagged: pages / 2,
+    tags_applied: Math.round((pages / 2) * tagsPerPage),
+  }
   return [
     make('embed', '0', 0, { counters: { pages_embedded: pages } }),
     make('cluster', 'run', 1, {

@@ -10,8 +10,8 @@ import type { Receiver } from './receivers.ts'
  * It checks whatever reaches it, also what it then refuses, and keeps what it took.
  */
 
-export const webhookSecret = `whsec_${Buffer.from('0123456789abcdef0123456789abcdef').toString('base64')}`
-export const routingKey = 'r0123456789abcdef0123456789abcde'
+const webhookSecret = `whsec_${Buffer.from('0123456789abcdef0123456789abcdef').toString('base64')}`
+const routingKey = 'r0123456789abcdef0123456789abcde'
 
 export type Way = (response: ServerResponse, request: IncomingMessage, of: MisbehavingReceiver) => void
 
