@@ -1,163 +1,187 @@
-import { appendFileSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { type LogEventName, logEvents, logLineSchema, type RunRecord } from '@tagloom/contracts'
+import { type MetricName, metricList, metricValue, type RunRecord } from '@tagloom/contracts'
 import { type Database, openDatabase, readRecord } from '@tagloom/database'
-import { startTestSystem, type TestSystem } from '@tagloom/launcher/testing'
-import { Value } from 'typebox/value'
+import { demoWiki, startTestSystem, type TestSystem, type WikiSource } from '@tagloom/launcher/testing'
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
-import { type TopicWiki, topicWiki } from './topic-wiki.ts'
+import { type Facts, factsOfJob, type Line } from './record-facts.ts'
 
 /*
- * The record of a whole job against what the database and the log say, worked out anew in SQL and here; and the lines of that job against
- * their declaration. RECORD_WIKI=path takes another wiki than the made-up one.
+ * The records of real jobs against what the database and the log say. The wiki is the beginning of the documentation that comes with the
+ * installed packages; RECORD_WIKI=path takes another folder or .ndjson file, the whole of it.
  */
 
-const canary = 'zanzibarcanary'
+/** All of it takes minutes on two busy cores */
+const demoPages = 200
+
+/** What a duration may differ by, seconds */
+const within = 0.05
+const root = join(import.meta.dirname, '..', '..')
+
 let system: TestSystem
 let db: Database
-let wiki: TopicWiki
 let logs: string
-let jobId: string
-let record: RunRecord
+let wikiId: number
 
 beforeAll(async () => {
-  wiki = topicWiki(20)
   logs = mkdtempSync(join(tmpdir(), 'tagloom-logs-'))
-  const page = { id: 'canary', title: 'Two\nlines\r\nof title', text: `Bread with ${canary} in it. `.repeat(20) }
-  appendFileSync(wiki.path, `${JSON.stringify(page)}\n`)
   system = await startTestSystem({ env: { LOG_LEVEL: 'DEBUG', LOG_FILE: join(logs, 'tagloom.log') } })
   db = openDatabase({ url: system.databaseUrl, max: 2 })
-  const { job } = await system.tag(process.env.RECORD_WIKI ?? wiki.path, 'recorded')
-  expect(job).toMatchObject({ status: 'completed', failure: null })
-  jobId = job.id
-  record = await vi.waitUntil(() => readRecord(db, jobId), { timeout: 30_000, interval: 50 })
-}, 300_000)
+}, 120_000)
 afterAll(async () => {
   await db?.close()
   await system?.stop()
-  wiki.remove()
   rmSync(logs, { recursive: true, force: true })
 })
 
-const one = async (query: string): Promise<Record<string, number>> => {
-  const { rows } = await db.pool.query(query, [jobId])
-  return Object.fromEntries(
-    Object.entries(rows[0]).map(([name, value]) => [name, value === null ? null : Number(value)]),
-  ) as never
+interface Recorded {
+  readonly jobId: string
+  readonly record: RunRecord
+  readonly facts: Facts
 }
 
-describe('the record of a job', () => {
-  test('has every sample, and a value in every field of the four groups', () => {
-    expect(record.samples.received).toBe(record.samples.expected)
-    const { performance, quality, coverage, errors } = record
-    for (const [name, value] of Object.entries({ ...performance, ...quality, ...coverage, ...errors }))
-      expect(value, name).toEqual(expect.any(Number))
-  })
+async function recorded(): Promise<Recorded> {
+  const { RECORD_WIKI: path } = process.env
+  const { wikiId: id, job } = await system.tag(path ?? beginningOf(await demoWiki(join(root, 'node_modules'))))
+  expect(job).toMatchObject({ status: 'completed', failure: null })
+  wikiId = id
+  const record = await vi.waitUntil(() => readRecord(db, job.id), { timeout: 30_000, interval: 50 })
+  return { jobId: job.id, record, facts: await factsOfJob(db, job.id, linesOf(job.id)) }
+}
 
-  test('has the counts that the database has, exactly', async () => {
-    const { coverage, quality, performance } = record
-    const pages = await one('select count(*) as n from job_pages where job_id = $1')
-    const tags = await one('select count(*) as n, count(distinct page_id) as pages from page_tags where job_id = $1')
-    const perPage = await one(
-      `select min(n) as min, max(n) as max from (select count(t.tag_id) as n from job_pages p left join page_tags t
-         on t.job_id = p.job_id and t.page_id = p.page_id where p.job_id = $1 group by p.page_id) x`,
-    )
-    expect(coverage).toMatchObject({
-      pages_processed: pages.n,
-      pages_tagged: tags.pages,
-      pages_untagged: pages.n! - tags.pages!,
-      total_tags_applied: tags.n,
-      min_tags_per_page: perPage.min,
-      max_tags_per_page: perPage.max,
-    })
-    expect(coverage.avg_tags_per_page).toBeCloseTo(tags.n! / pages.n!, 9)
-    expect(coverage.coverage_percentage).toBeCloseTo((100 * tags.pages!) / pages.n!, 9)
-    const clusters = await one(
-      `select count(*) as n, min(pages) as min, max(pages) as max, sum(pages) as clustered from (
-         select count(m.page_id) as pages from clusters c join cluster_members m on m.job_id = c.job_id and m.cluster_no = c.no
-         where c.job_id = $1 and c.chosen group by c.no) x`,
-    )
-    expect(quality).toMatchObject({
-      cluster_count: clusters.n,
-      min_cluster_size: clusters.min,
-      max_cluster_size: clusters.max,
-      outlier_count: pages.n! - clusters.clustered!,
-    })
-    expect(quality.avg_cluster_size).toBeCloseTo(clusters.clustered! / clusters.n!, 9)
-    const named = await one(
-      `select count(*)::float8 / nullif(count(distinct cluster_no), 0) as mean from cluster_tags where job_id = $1`,
-    )
-    expect(quality.tags_per_cluster).toBeCloseTo(named.mean!, 9)
-    expect(performance.pages_embedded! + performance.pages_reused!).toBe(pages.n)
-  })
-
-  test('has the durations that the database and the log have, within 50 ms', async () => {
-    const total = await one(`select extract(epoch from ended_at - started_at) as seconds from jobs where id = $1`)
-    expect(Math.abs(record.performance.total_pipeline_duration_seconds! - total.seconds!)).toBeLessThan(0.05)
-    const { rows } = await db.pool.query(
-      `select stage, extract(epoch from max((data ->> 'ended_at')::timestamptz) - min((data ->> 'started_at')::timestamptz))::float8
-         as seconds from metric_samples where job_id = $1 group by stage`,
-      [jobId],
-    )
-    const of = Object.fromEntries(rows.map((row) => [row.stage, row.seconds]))
-    const { performance } = record
-    expect(Math.abs(performance.embedding_duration_seconds! - of.embed)).toBeLessThan(0.05)
-    expect(Math.abs(performance.clustering_duration_seconds! - of.cluster)).toBeLessThan(0.05)
-    expect(Math.abs(performance.tag_generation_duration_seconds! - of.label)).toBeLessThan(0.05)
-    expect(Math.abs(performance.propagation_duration_seconds! - of.propagate)).toBeLessThan(0.05)
-    const calls = linesOf().filter((line) =>
-      ['llm_timeout', 'llm_failure', 'parsing_error'].includes(line.event as string),
-    )
-    const { llm_failures, llm_timeouts, parsing_errors } = record.errors
-    expect(llm_failures! + llm_timeouts! + parsing_errors!).toBe(calls.length)
-  })
+const beginningOf = (wiki: WikiSource): WikiSource => ({
+  ...wiki,
+  pageCount: demoPages,
+  async *lines() {
+    let pages = 0
+    for await (const line of wiki.lines()) if (pages++ < demoPages) yield line
+  },
 })
 
-type Line = Record<string, unknown>
-const text = (): string =>
+const linesOf = (jobId: string): Line[] =>
   readdirSync(logs)
-    .map((name) => readFileSync(join(logs, name), 'utf8'))
-    .join('')
-const linesOf = (): Line[] =>
-  text()
-    .split('\n')
+    .flatMap((name) => readFileSync(join(logs, name), 'utf8').split('\n'))
     .filter((line) => line.includes(jobId))
     .map((line) => JSON.parse(line) as Line)
+    .filter((line) => line.job_id === jobId)
 
-describe('the log of a job', () => {
-  test('is one JSON object a line, and every named event follows its declaration', () => {
-    const named = linesOf().filter((line) => line.event !== undefined)
-    for (const line of named) {
-      expect(Object.keys(logEvents), JSON.stringify(line)).toContain(line.event)
-      const schema = logLineSchema(line.event as LogEventName)
-      expect(
-        [...Value.Errors(schema, line)].map((error) => `${error.instancePath} ${error.message}`),
-        JSON.stringify(line),
-      ).toEqual([])
-      expect(line.level).toBe(logEvents[line.event as LogEventName].level)
+/** Metrics that come out of the log or the database in another precision: shares, means and times of calls. */
+const isWhole = (name: MetricName): boolean => ['pages', 'clusters', 'errors', 'calls', 'tokens'].includes(unitOf(name))
+const unitOf = (name: MetricName): string => metricList.find((metric) => metric.name === name)!.unit
+
+function expectAgreement({ record, facts }: Recorded): void {
+  expect(record.samples.received).toBe(record.samples.expected)
+  for (const { name } of metricList) {
+    const value = metricValue(record, name)
+    const fact = facts[name]
+    expect(fact, `${name} is not worked out anew`).not.toBeUndefined()
+    if (fact === null || value === null) expect(value, name).toBe(fact)
+    else if (unitOf(name) === 'seconds')
+      expect(Math.abs(value - fact), `${name}: ${value} s, ${fact} s`).toBeLessThan(within)
+    else if (name === 'pages_per_second')
+      expect(Math.abs(facts.pages_processed! / value - facts.pages_processed! / fact), name).toBeLessThan(within)
+    else if (isWhole(name) && Number.isInteger(fact)) expect(value, name).toBe(fact)
+    else expect(Math.abs(value - fact), `${name}: ${value}, ${fact}`).toBeLessThan(1e-4)
+  }
+}
+
+describe('the record of a real job', () => {
+  let run: Recorded
+  beforeAll(async () => {
+    run = await recorded()
+  }, 900_000)
+
+  test('agrees in every metric with the database and the log', () => {
+    expectAgreement(run)
+    for (const group of ['performance', 'quality', 'coverage', 'errors'] as const)
+      for (const [name, value] of Object.entries(run.record[group])) expect(value, name).toEqual(expect.any(Number))
+  })
+
+  test('has the durations that the log tells of each stage and of the job', () => {
+    const of = (event: string, stage?: string) =>
+      linesOf(run.jobId).find((line) => line.event === event && line.stage === stage)?.duration_seconds as number
+    const { performance } = run.record
+    const told = [
+      [performance.embedding_duration_seconds, of('stage_completed', 'embed')],
+      [performance.clustering_duration_seconds, of('stage_completed', 'cluster')],
+      [performance.tag_generation_duration_seconds, of('stage_completed', 'label')],
+      [performance.propagation_duration_seconds, of('stage_completed', 'propagate')],
+      [performance.total_pipeline_duration_seconds, of('job_completed')],
+    ] as const
+    for (const [value, logged] of told) expect(Math.abs(value! - logged)).toBeLessThan(within)
+  })
+
+  test('has the histograms and spreads of cluster sizes and tags that the database has', async () => {
+    const sizes = await column(
+      `select count(*)::int as value from clusters c join cluster_members m on m.job_id = c.job_id and m.cluster_no = c.no
+       where c.job_id = $1 and c.chosen group by c.no`,
+      run.jobId,
+    )
+    const tags = await column(
+      `select count(t.tag_id)::int as value from job_pages p left join page_tags t on t.job_id = p.job_id and t.page_id = p.page_id
+       where p.job_id = $1 group by p.page_id`,
+      run.jobId,
+    )
+    const { histograms, distributions } = run.record
+    expect(histograms.cluster_sizes.counts).toEqual(countsOf(sizes, histograms.cluster_sizes.bounds))
+    expect(histograms.tags_per_page.counts).toEqual(countsOf(tags, histograms.tags_per_page.bounds))
+    for (const [name, values] of [
+      ['cluster_sizes', sizes],
+      ['tags_per_page', tags],
+    ] as const) {
+      const { count, mean, min, max, p50 } = distributions[name]
+      expect({ count, min, max }).toEqual({ count: values.length, min: Math.min(...values), max: Math.max(...values) })
+      expect(mean).toBeCloseTo(values.reduce((a, b) => a + b, 0) / values.length, 9)
+      const { rows } = await db.pool.query(
+        'select percentile_cont(0.5) within group (order by v) as p50 from unnest($1::float8[]) v',
+        [values],
+      )
+      expect(p50).toBeCloseTo(rows[0].p50, 9)
     }
-    const seen = new Set(named.map((line) => line.event))
-    for (const event of [
-      'clustering_started',
-      'tags_generated',
-      'job_completed',
-      'stage_completed',
-      'batch_completed',
-      'record_stored',
-    ])
-      expect(seen, event).toContain(event)
   })
 
-  test('carries one request id and one trace id through all services', () => {
-    const lines = linesOf().filter((line) => line.trace_id !== undefined)
-    expect(new Set(lines.map((line) => line.trace_id)).size).toBe(1)
-    expect(new Set(lines.flatMap((line) => line.request_id ?? [])).size).toBe(1)
-    expect(new Set(lines.map((line) => line.service)).size).toBeGreaterThanOrEqual(4)
+  test('stands in the columns of its table as it is', async () => {
+    const { rows } = await db.pool.query('select * from clustering_metrics where job_id = $1', [run.jobId])
+    const [row] = rows
+    const { performance } = run.record
+    expect(rows).toHaveLength(1)
+    expect(row.total_duration_seconds).toBe(performance.total_pipeline_duration_seconds)
+    for (const { name } of metricList) {
+      expect(row.figures[name], name).toBe(metricValue(run.record, name))
+      if (name in row) expect(row[name], name).toBe(metricValue(run.record, name))
+    }
+    expect(row.metrics_json).toEqual(JSON.parse(JSON.stringify(run.record)))
   })
 
-  test('holds no page text and no key', () => {
-    expect(text()).not.toContain(canary)
-    expect(text()).not.toContain('a-key-for-tests-alone')
-  })
+  test('agrees for a second run too, which embeds nothing and withholds what people rejected', async () => {
+    const { rows } = await db.pool.query<{ page: string; tag: string }>(
+      `select p.external_id as page, t.label as tag from page_tags x join pages p on p.id = x.page_id join tags t on t.id = x.tag_id
+       where x.job_id = $1 order by x.confidence desc, p.id limit 5`,
+      [run.jobId],
+    )
+    for (const { page, tag } of rows) await reject(page, tag)
+    const second = await recorded()
+    expectAgreement(second)
+    expect(second.record.performance).toMatchObject({ pages_embedded: 0, pages_reused: run.facts.pages_processed })
+    expect(second.record.errors).toMatchObject({ propagation_conflicts: rows.length, total_errors: rows.length })
+  }, 900_000)
 })
+
+const column = async (query: string, jobId: string): Promise<number[]> =>
+  (await db.pool.query<{ value: number }>(query, [jobId])).rows.map((row) => row.value)
+
+function countsOf(values: readonly number[], bounds: readonly number[]): number[] {
+  const edges = [-Infinity, ...bounds, Infinity]
+  return edges.slice(1).map((to, at) => values.filter((value) => value > edges[at]! && value <= to).length)
+}
+
+async function reject(page_id: string, tag: string): Promise<void> {
+  const response = await fetch(`${system.client.base}/api/wikis/${wikiId}/decisions`, {
+    method: 'POST',
+    headers: { authorization: `Bearer ${system.client.key}`, 'content-type': 'application/json' },
+    body: JSON.stringify({ kind: 'rejected', page_id, tag }),
+    signal: AbortSignal.timeout(10_000),
+  })
+  expect(response.status).toBe(201)
+}

@@ -96,12 +96,6 @@ const lifecycle = {
     description: 'The event loop stood still for more than 100 ms',
     fields: { blocked_ms: ms },
   }),
-  migrations_applied: declare({
-    level: 'INFO',
-    scope: 'service',
-    description: 'The database was brought to the newest schema',
-    fields: { applied: count, duration_ms: ms },
-  }),
   streams_reconciled: declare({
     level: 'INFO',
     scope: 'service',
@@ -274,6 +268,12 @@ const work = {
     description: 'The clusters of a batch, or of the job, have labels',
     fields: { clusters: count, tags: count, method: Type.String({ maxLength: 100 }), duration_seconds: seconds },
   }),
+  labeller_called: declare({
+    level: 'DEBUG',
+    scope: 'job',
+    description: 'One call of the labeller ended, whatever stands behind it and however it ended',
+    fields: { clusters: count, latency_ms: ms },
+  }),
   llm_timeout: declare({
     level: 'WARNING',
     scope: 'job',
@@ -376,12 +376,6 @@ const records = {
     description: 'A job is completed but samples are missing; the record is made again when they come',
     fields: { samples: count, expected: count },
   }),
-  sample_rejected: declare({
-    level: 'ERROR',
-    scope: 'service',
-    description: 'A sample does not follow its schema',
-    fields: { reason },
-  }),
   records_expired: declare({
     level: 'INFO',
     scope: 'service',
@@ -401,7 +395,14 @@ const records = {
       threshold: Type.Number(),
       message: Type.String({ maxLength: 2000 }),
       action: Type.String({ maxLength: 2000 }),
+      runbook: Type.Optional(Type.String({ maxLength: 2000, description: 'Address of what to do' })),
     },
+  }),
+  quality_alert_acknowledged: declare({
+    level: 'INFO',
+    scope: 'wiki',
+    description: 'Somebody has it in hand',
+    fields: { alert_id: Type.Integer(), rule: Type.String(), severity, metric: Type.String(), value: metricValue },
   }),
   quality_alert_resolved: declare({
     level: 'INFO',

@@ -1,6 +1,7 @@
-import { and, asc, eq, inArray, sql } from 'drizzle-orm'
+import { and, asc, eq, gt, inArray, sql } from 'drizzle-orm'
 import type { AlertRow } from './alerts.ts'
 import type { Database, Executor } from './database.ts'
+import { jobs } from './schema/jobs.ts'
 import { alertDeliveries, alerts, type DeliveryTry } from './schema/metrics.ts'
 
 /*
@@ -67,6 +68,8 @@ export async function expandDeliveries(
 
 export interface ClaimedDelivery extends DeliveryRow {
   readonly alert: AlertRow
+  /** The request that set off the alert's last job, where a job and not the clock brought it about */
+  readonly origin: { readonly requestId: string | null; readonly traceparent: string | null } | null
 }
 
 /**
@@ -97,18 +100,19 @@ export async function claimDeliveries(
       .where(inArray(alertDeliveries.id, ids))
       .returning()
     const of = await tx.orm
-      .select()
+      .select({ alert: alerts, origin: { requestId: jobs.requestId, traceparent: jobs.traceparent } })
       .from(alerts)
+      .leftJoin(jobs, eq(jobs.id, alerts.lastJobId))
       .where(
         inArray(
           alerts.id,
           rows.map((row) => row.alertId),
         ),
       )
-    const byId = new Map(of.map((alert) => [alert.id, alert]))
+    const byId = new Map(of.map((each) => [each.alert.id, each]))
     return rows.flatMap((row) => {
-      const alert = byId.get(row.alertId)
-      return alert ? [{ ...row, alert }] : []
+      const known = byId.get(row.alertId)
+      return known ? [{ ...row, ...known }] : []
     })
   })
 }
@@ -144,6 +148,31 @@ export const readDeliveries = (db: Executor, alertIds: readonly number[]): Promi
     .from(alertDeliveries)
     .where(and(inArray(alertDeliveries.alertId, [...alertIds]), sql`${alertDeliveries.receiver} <> '*'`))
     .orderBy(asc(alertDeliveries.id))
+
+/** Open alerts that a receiver was told of, by id: what it is to hold as firing. */
+export async function listAlertsHeldBy(
+  db: Executor,
+  receiver: string,
+  afterId: number,
+  limit: number,
+): Promise<AlertRow[]> {
+  const rows = await db.orm
+    .select({ alert: alerts })
+    .from(alerts)
+    .innerJoin(alertDeliveries, eq(alertDeliveries.alertId, alerts.id))
+    .where(
+      and(
+        alerts.open,
+        gt(alerts.id, afterId),
+        eq(alertDeliveries.receiver, receiver),
+        eq(alertDeliveries.event, 'raised'),
+        eq(alertDeliveries.status, 'delivered'),
+      ),
+    )
+    .orderBy(asc(alerts.id))
+    .limit(limit)
+  return rows.map((row) => row.alert)
+}
 
 export interface DeliveryLag {
   readonly receiver: string

@@ -5,6 +5,7 @@ export {
   type DeliveryLag,
   type DeliveryRow,
   expandDeliveries,
+  listAlertsHeldBy,
   type ReceiverFilter,
   readDeliveries,
   readDeliveryLag,
@@ -211,6 +212,7 @@ export {
 } from './running-jobs.ts'
 export {
   type Batch,
+  closeStage,
   finishBatch,
   finishStep,
   holdRunningJob,

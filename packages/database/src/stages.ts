@@ -26,19 +26,28 @@ export async function holdRunningJob(tx: Transaction, jobId: string): Promise<vo
   if (status !== 'running') throw new JobNotRunning(jobId, status)
 }
 
+export interface StagePlan {
+  /** Steps of the stage that are no batch */
+  readonly extraSteps?: number
+  /** How long planning has taken so far: it belongs to the stage */
+  readonly planningMs?: number
+}
+
 /** Plans a stage. A stage that is planned already keeps its batches: planning twice changes nothing. */
 export async function planStage(
   tx: Transaction,
   jobId: string,
   stage: Stage,
   payloads: readonly unknown[],
-  extraSteps = 0,
+  { extraSteps = 0, planningMs = 0 }: StagePlan = {},
 ): Promise<{ planned: boolean }> {
   await holdRunningJob(tx, jobId)
   const total = payloads.length + extraSteps
+  const startedAt = sql`clock_timestamp() - ${planningMs} * interval '1 millisecond'` as never
+  const endedAt = sql`clock_timestamp()` as never
   const rows = await tx.orm
     .insert(jobStages)
-    .values({ jobId, stage, total, ...(total === 0 ? { endedAt: sql`now()` as never } : {}) })
+    .values({ jobId, stage, total, startedAt, ...(total === 0 ? { endedAt } : {}) })
     .onConflictDoNothing()
     .returning({ stage: jobStages.stage })
   if (rows.length === 0) return { planned: false }
@@ -100,13 +109,24 @@ export async function finishStep(tx: Transaction, jobId: string, stage: Stage): 
     .set({
       done: sql`${jobStages.done} + 1`,
       progressedAt: sql`now()`,
-      endedAt: sql`case when ${jobStages.done} + 1 >= ${jobStages.total} then now() end`,
+      endedAt: sql`case when ${jobStages.done} + 1 >= ${jobStages.total} then clock_timestamp() end`,
     })
     .where(and(eq(jobStages.jobId, jobId), eq(jobStages.stage, stage)))
     .returning({ done: jobStages.done, total: jobStages.total })
   const row = rows[0]
   if (!row) throw new Error(`job ${jobId} has no stage ${stage}: plan it before finishing its batches`)
   return row
+}
+
+/**
+ * Stamps the end of a stage once more, after the rows of its last step are written, so that the stage's time holds theirs too.
+ * @returns seconds from its start to now
+ */
+export async function closeStage(tx: Transaction, jobId: string, stage: Stage): Promise<number> {
+  const { rows } = await tx.orm.execute<{ seconds: number }>(sql`
+    update job_stages set ended_at = clock_timestamp() where job_id = ${jobId} and stage = ${stage}
+    returning greatest(0, extract(epoch from ended_at - started_at))::float8 as seconds`)
+  return rows[0]?.seconds ?? 0
 }
 
 export interface StageRow extends Progress {

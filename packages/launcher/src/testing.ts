@@ -30,8 +30,8 @@ export interface TestSystem {
   prefix: string
   /** By "tagger", "tagger-2" and so on: `.kill()` is SIGKILL, and the supervisor starts it again. */
   service(name: string): SupervisedService
-  /** Imports the wiki at a path and runs a job on it to its end. */
-  tag(path: string, name?: string): Promise<{ wikiId: number; job: Job }>
+  /** Imports a wiki, or the one at a path, and runs a job on it to its end. */
+  tag(wiki: string | WikiSource, name?: string): Promise<{ wikiId: number; job: Job }>
   /** Imports a wiki. @returns its id */
   import(source: WikiSource): Promise<number>
   /** Runs a job to its end. */
@@ -72,13 +72,13 @@ export async function startTestSystem(options: TestSystemOptions = {}): Promise<
   }
   const client = new GatewayClient(`http://127.0.0.1:${gatewayPort}`, settings.apiKey)
   const importWiki = async (source: WikiSource): Promise<number> => {
-    const signal = AbortSignal.timeout(500_000)
+    const signal = AbortSignal.timeout(900_000)
     const wiki = await client.wikiNamed(source.name, signal)
     await client.importPages(wiki.id, () => source.lines(), { replace: true, signal })
     return wiki.id
   }
   const run = async (wikiId: number, jobOptions: JobOptions = {}): Promise<Job> => {
-    const signal = AbortSignal.timeout(500_000)
+    const signal = AbortSignal.timeout(900_000)
     const requested = await client.createJob(wikiId, signal, jobOptions)
     for await (const news of client.jobNews(requested.id, signal)) if (news.kind === 'ended') return news.job
     throw new Error(`job ${requested.id} did not end. The supervisor said:\n${said.join('\n')}`)
@@ -95,8 +95,8 @@ export async function startTestSystem(options: TestSystemOptions = {}): Promise<
         throw new Error(`expected one of ${supervisor.services.map((s) => s.spec.name)}, got ${name}`)
       return found
     },
-    async tag(path, name = path) {
-      const wikiId = await importWiki(await wikiAt(path, name))
+    async tag(given, name) {
+      const wikiId = await importWiki(typeof given === 'string' ? await wikiAt(given, name ?? given) : given)
       return { wikiId, job: await run(wikiId) }
     },
     import: importWiki,

@@ -65,6 +65,12 @@ export class JobMetrics {
     this.#ended = { endedAt: new Date(), seconds: (performance.now() - this.#stage.started) / 1000 }
   }
 
+  /** Since the stage was started, or the time that it took once it has ended */
+  get elapsedMs(): number {
+    if (!this.#stage) throw new Error('elapsedMs: no stage was started, expected startStage before it')
+    return this.#ended ? this.#ended.seconds * 1000 : performance.now() - this.#stage.started
+  }
+
   increment(name: CounterName, by = 1): void {
     if (this.#enabled) this.#counters.set(name, (this.#counters.get(name) ?? 0) + by)
   }

@@ -58,6 +58,20 @@ describe('live records in Redis', () => {
     await live.close()
   })
 
+  it('are gone after their time, and so are their samples', async (context) => {
+    const server = await useRedis()
+    if ('unavailable' in server) return context.skip(server.unavailable)
+    const live = await openLiveRecords({ bus, redisUrl: server.url, ttlSeconds: 1 })
+    const jobId = `brief_${Date.now()}`
+    await live.put(record(jobId, 1))
+    await live.putSamples([sample(jobId, '0', 'a')])
+    expect(await live.get(7, jobId)).toBeDefined()
+    expect(await live.samples(7, jobId)).toHaveLength(1)
+    const gone = async () => (await live.get(7, jobId)) === undefined && (await live.samples(7, jobId)).length === 0
+    await vi.waitUntil(gone, { timeout: 10_000, interval: 100 })
+    await live.close()
+  })
+
   it('say which server cannot be reached', async () => {
     const away = openLiveRecords({ bus, redisUrl: 'redis://127.0.0.1:1', ttlSeconds: 60 })
     await expect(away).rejects.toThrow(/Redis cannot be reached at 127\.0\.0\.1:1 .*check REDIS_URL/)

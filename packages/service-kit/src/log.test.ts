@@ -1,8 +1,8 @@
-import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
+import { mkdtemp, readdir, readFile, rm, stat } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { expect, it } from 'vitest'
-import { createLog, openLog } from './log.ts'
+import { expect, it, vi } from 'vitest'
+import { createLog, type Log, openLog } from './log.ts'
 import { readableLine } from './readable-line.ts'
 import { captureLog } from './testing.ts'
 
@@ -78,6 +78,84 @@ it('writes JSON to a rotated file whatever is shown, and all of it is there once
   expect(shown[49]).toMatch(/stage_started .* batches=49\n$/)
   await rm(folder, { recursive: true })
 })
+
+it('is one line of plain characters whatever a title holds', () => {
+  const { lines, log } = written()
+  const title = 'a\nb\r\nc\u2028d\u2029e\u0085f \u001b[31mred\u001b[0m \u009b2J \u0007 \ufeff"quoted" \\ \ud800'
+  log.child(ids).event('job_cancelled', { reason: title })
+  log.pino.info({ page: { title } }, title)
+  log.pino.error({ err: new Error(title) }, 'failed')
+  for (const line of lines) {
+    expect(line).toMatch(/^[^\p{Cc}\u2028\u2029]*\n$/u)
+    for (const shown of readableLine(line, false).trimEnd().split('\n'))
+      expect(shown).toMatch(/^[^\p{Cc}\p{Cf}\u2028\u2029]*$/u)
+  }
+  expect(JSON.parse(lines[0]!).reason).toBe(title)
+  expect(JSON.parse(lines[1]!).page.title).toBe(title)
+  expect(readableLine(lines[1]!, false).split('\n')).toHaveLength(2)
+})
+
+/** Opens a log file as services do, works with it at a time of choice, and closes it. */
+async function withFileAt(file: string, now: Date, work: (log: Log, shown: string[]) => Promise<void>): Promise<void> {
+  vi.useFakeTimers({ toFake: ['Date', 'setTimeout', 'clearTimeout'], now })
+  try {
+    const shown: string[] = []
+    const settings = { service: 'tagger', level: 'INFO', format: 'json', file } as const
+    const log = await openLog(settings, { write: (line) => void shown.push(line) })
+    await work(log, shown)
+    await log.close()
+  } finally {
+    vi.useRealTimers()
+  }
+}
+const say = (log: Log, version: string) => log.event('service_starting', { version, pid: 1 })
+const versionsIn = async (file: string): Promise<string[]> =>
+  (await readFile(file, 'utf8'))
+    .split('\n')
+    .filter((line) => line !== '')
+    .map((line) => JSON.parse(line).version)
+
+it('begins a new file each day, and after a start on another day goes on in a new one', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'tagloom-log-'))
+  const file = join(folder, 'tagger.log')
+  await withFileAt(file, new Date(2026, 0, 24, 23, 59), async (log) => {
+    say(log, 'before midnight')
+    await vi.advanceTimersByTimeAsync(120_000)
+    await vi.waitUntil(async () => (await readdir(folder)).length === 2, { timeout: 5_000 })
+    say(log, 'after midnight')
+  })
+  await withFileAt(file, new Date(2026, 0, 25, 12, 0), async (log) => say(log, 'same day'))
+  await withFileAt(file, new Date(2026, 0, 27, 12, 0), async (log) => say(log, 'two days later'))
+  const files = (await readdir(folder)).sort()
+  expect(files.map((name) => name.replace(/\.\d+\.log$/, ''))).toEqual(
+    expect.arrayContaining(['tagger.2026-01-24', 'tagger.2026-01-25', 'tagger.2026-01-27']),
+  )
+  const versions = await Promise.all(files.map((name) => versionsIn(join(folder, name))))
+  expect(versions.flat()).toEqual(['before midnight', 'after midnight', 'same day', 'two days later'])
+  await rm(folder, { recursive: true })
+})
+
+it('begins a new file at 20 MB and keeps seven old ones at most, the newest', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'tagloom-log-'))
+  const settings = { service: 'tagger', level: 'INFO', format: 'json', file: join(folder, 'tagger.log') } as const
+  const log = await openLog(settings, { write: () => {} })
+  const padding = 'x'.repeat(100_000)
+  const numbers = async () => (await readdir(folder)).map((name) => Number(name.split('.')[2])).sort((a, b) => a - b)
+  const newest = async () => (await numbers()).at(-1)!
+  for (let rotations = 1; rotations <= 9; rotations++) {
+    for (let lines = 0; lines < 210; lines++) log.pino.info({ padding }, 'filling')
+    await vi.waitUntil(async () => (await newest()) > rotations, { timeout: 20_000 })
+  }
+  await vi.waitUntil(async () => (await numbers()).length <= 8, { timeout: 5_000 })
+  expect([
+    [3, 4, 5, 6, 7, 8, 9, 10],
+    [4, 5, 6, 7, 8, 9, 10],
+  ]).toContainEqual(await numbers())
+  const sizes = await Promise.all((await readdir(folder)).map(async (name) => (await stat(join(folder, name))).size))
+  expect(Math.max(...sizes)).toBeLessThan(22_100_000)
+  await log.close()
+  await rm(folder, { recursive: true })
+}, 60_000)
 
 it('in tests an event that is not as declared throws', () => {
   const log = captureLog()

@@ -56,6 +56,15 @@ const redact = {
 /** Credentials inside addresses: `postgres://user:password@host` */
 const credentials = /\b([a-z][a-z0-9+]*:\/\/[^\s:/@"]*):[^\s/@"]+@/g
 
+/**
+ * Control characters that JSON leaves as they are: line ends to some readers (U+0085, U+2028, U+2029) and commands to a terminal (U+007F to
+ * U+009F). Written as JSON may write them too, a line is one line and the values are the same.
+ */
+const unescapedControls = /[\u007f-\u009f\u2028\u2029]/g
+const escaped = (character: string): string => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`
+const asWritten = (line: string): string =>
+  line.replace(credentials, '$1:[redacted]@').replace(unescapedControls, escaped)
+
 /** Opens the log of a process. `close` writes out what the file still waits for. */
 export async function openLog(
   settings: LogSettings,
@@ -72,8 +81,19 @@ export async function openLog(
   }
 }
 
+/**
+ * The day is part of the name: with numbers alone a process that starts on another day begins again at 1, writes to the end of the oldest
+ * file, and the next rotation takes that for the one to remove.
+ */
 const openRolledFile = (file: string) =>
-  roll({ file, size: '20m', frequency: 'daily', mkdir: true, limit: { count: 7, removeOtherLogFiles: true } })
+  roll({
+    file,
+    size: '20m',
+    frequency: 'daily',
+    dateFormat: 'yyyy-MM-dd',
+    mkdir: true,
+    limit: { count: 7, removeOtherLogFiles: true },
+  })
 
 /** A log on given streams. */
 export function createLog(settings: Pick<LogSettings, 'service' | 'level'>, streams: readonly LineStream[]): Log {
@@ -85,7 +105,7 @@ export function createLog(settings: Pick<LogSettings, 'service' | 'level'>, stre
       formatters: { level: (label) => ({ level: words[label as keyof typeof words] ?? label.toUpperCase() }) },
       redact,
       serializers: { err: loggedError, error: loggedError },
-      hooks: { streamWrite: (line) => line.replace(credentials, '$1:[redacted]@') },
+      hooks: { streamWrite: asWritten },
     },
     multistream(streams.map((stream) => ({ level: 'trace' as const, stream }))),
   )

@@ -11,6 +11,8 @@ declare module 'pino-roll' {
     /** e.g. `20m` */
     readonly size: string
     readonly frequency: 'daily' | 'hourly'
+    /** In the name of each file, e.g. `yyyy-MM-dd` */
+    readonly dateFormat: string
     readonly mkdir: boolean
     readonly limit: { readonly count: number; readonly removeOtherLogFiles: boolean }
   }

@@ -55,7 +55,7 @@ export async function startAggregator(deps: AggregatorDeps): Promise<Aggregator>
     allowPrivate: config.ALERT_ALLOW_PRIVATE_ADDRESSES,
     timeoutMs: config.ALERT_TIMEOUT_MS,
     everyMs: everySecond,
-    ...logDelivery(db, log),
+    ...logDelivery(log),
     onError: failed('deliver alerts'),
   })
   if (!config.ENABLE_METRICS) return delivery

@@ -30,7 +30,11 @@ export function samplesOf(
     gauges: {},
     ...more,
   })
-  const half = { pages_processed: pages / 2, pages_tagged: pages / 2, tags_applied: (pages / 2) * tagsPerPage }
+  const half = {
+    pages_processed: pages / 2,
+    pages_tagged: pages / 2,
+    tags_applied: Math.round((pages / 2) * tagsPerPage),
+  }
   return [
     make('embed', '0', 0, { counters: { pages_embedded: pages } }),
     make('cluster', 'run', 1, {
@@ -54,9 +58,14 @@ export function samplesOf(
 }
 
 /** A job of a wiki that ran and is completed. */
-export async function completedJob(db: Database, wikiId: number, options: JobOptions = {}): Promise<string> {
+export async function completedJob(
+  db: Database,
+  wikiId: number,
+  options: JobOptions = {},
+  origin: { readonly requestId?: string; readonly traceparent?: string } = {},
+): Promise<string> {
   const id = await db.transaction(async (tx) => {
-    const job = await createJob(tx, { wikiId, options })
+    const job = await createJob(tx, { wikiId, options, ...origin })
     await startNextJob(tx, wikiId)
     return job?.id as string
   })
@@ -74,3 +83,17 @@ export const commitTo =
       await addOutbox(tx, owed)
       return result
     })
+
+/**
+ * Makes time pass for what is still owed to receivers: every instant of their deliveries moves into the past. What a process has in hand
+ * keeps its lease.
+ */
+export async function passTime(db: Database, ms: number): Promise<void> {
+  await db.pool.query(
+    `update alert_deliveries set created_at = created_at - $1 * interval '1 millisecond',
+       next_attempt_at = case when jsonb_array_length(log) = attempts or next_attempt_at > now() + interval '30 seconds'
+         then next_attempt_at - $1 * interval '1 millisecond' else next_attempt_at end
+     where status = 'due'`,
+    [ms],
+  )
+}

@@ -107,7 +107,7 @@ async function prepare(options: JobOptions = {}, count = pages): Promise<Prepare
     const of = (label: string, embedding: Float32Array) =>
       ({ label, form: label, status: 'proposed', mergedInto: null, source: 'keyphrases', embedding }) as const
     const tagIds = await createTags(tx, { wikiId, jobId, model }, [of('alpha', vector(0)), of('beta', vector(1))])
-    await planStage(tx, jobId, 'label', [], 1)
+    await planStage(tx, jobId, 'label', [], { extraSteps: 1 })
     return { jobId, tagIds }
   })
   await store(ids.jobId, pageIds, ids.tagIds)

@@ -56,7 +56,7 @@ export function figuresOf(found: Clustered, pages: number) {
 
 const percentage = (part: number, whole: number): number => (whole === 0 ? 0 : (100 * part) / whole)
 
-/** The same as measures of the sample, which ends here. */
+/** The same as measures of the sample. */
 export function measure(sample: JobMetrics, found: Clustered, figures: ClusteringFigures): void {
   const sizes = found.layers[found.chosen]?.sizes ?? new Int32Array()
   const { lineages, gold, density, seed_stability: stability } = figures
@@ -95,5 +95,4 @@ export function measure(sample: JobMetrics, found: Clustered, figures: Clusterin
     sample.setGauge('gold_purity', gold.purity)
   }
   for (const size of sizes) sample.observe('cluster_sizes', size)
-  sample.endStage()
 }

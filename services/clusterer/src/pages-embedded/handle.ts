@@ -47,6 +47,7 @@ export async function handlePagesEmbedded(message: Embedded, deps: ClusterDeps):
         figures,
       })
       const { done, total } = await finishStep(tx, job_id, 'cluster')
+      sample.endStage()
       owe(...sample.toMessages(deps.context))
       owe(toMessage(events.jobProgressed, { ...stageOf(message), done, total, unit: 'steps' }, deps.context))
       const { clusters, layers, outliers } = figures

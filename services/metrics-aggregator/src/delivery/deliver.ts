@@ -2,7 +2,8 @@ import { type ClaimedDelivery, claimDeliveries, type Database, expandDeliveries,
 import { type Loop, startLoop } from '../loop.ts'
 import { nextDelayMs, retryAfterMs } from './backoff.ts'
 import type { Receiver } from './receivers.ts'
-import { requestFor, wantsAlert } from './requests.ts'
+import { repeatOpenAlerts } from './repeat-open-alerts.ts'
+import { isTaken, requestFor, wantsAlert } from './requests.ts'
 import { type SendResult, send } from './send.ts'
 
 /*
@@ -20,6 +21,8 @@ export interface DeliveryDeps {
   readonly timeoutMs: number
   /** Rest between two looks for what is due */
   readonly everyMs: number
+  /** Rest between two repeats of what is open, to receivers that forget; a minute without it */
+  readonly repeatEveryMs?: number
   /** The receiver 'log', which every alert has */
   readonly tellLog: (delivery: ClaimedDelivery) => Promise<void>
   readonly onDelivered: (delivery: ClaimedDelivery) => void
@@ -29,6 +32,7 @@ export interface DeliveryDeps {
 
 const logReceiver = 'log'
 const triesAtOnce = 4
+const everyMinute = 60_000
 
 export function startDelivery(deps: DeliveryDeps): Loop {
   const { db, receivers, everyMs, onError } = deps
@@ -61,10 +65,11 @@ export function startDelivery(deps: DeliveryDeps): Loop {
     },
     onError,
   )
+  const repeating = startLoop(deps.repeatEveryMs ?? everyMinute, (signal) => repeatOpenAlerts(deps, signal), onError)
   return {
     wake: expanding.wake,
     async stop() {
-      await Promise.all([expanding, ...loops].map((loop) => loop.stop()))
+      await Promise.all([expanding, repeating, ...loops].map((loop) => loop.stop()))
     },
   }
 }
@@ -99,9 +104,10 @@ async function tellReceiver(
   const told = { alert: delivery.alert, event: delivery.event, key: delivery.deliveryKey, at: delivery.createdAt }
   const sent = await send(requestFor(receiver, told, at), { allowPrivate, timeoutMs, signal })
   // A try that this process broke off because it stops is no failure: the lease brings it back.
-  if (signal.aborted && !isTaken(sent)) return
+  const taken = 'status' in sent && isTaken(receiver, sent.status)
+  if (signal.aborted && !taken) return
   const entry = { at: at.toISOString(), took_ms: Date.now() - at.getTime(), result: resultOf(sent) }
-  if (isTaken(sent)) {
+  if (taken) {
     await recordTry(db, delivery.id, { try: entry, next: 'delivered' })
     onDelivered(delivery)
     return
@@ -111,7 +117,6 @@ async function tellReceiver(
   onFailed(delivery, entry.result, next === 'given up')
 }
 
-const isTaken = (sent: SendResult): boolean => 'status' in sent && sent.status >= 200 && sent.status < 300
 const resultOf = (sent: SendResult): string => ('status' in sent ? `HTTP ${sent.status}` : sent.reason)
 
 /** 410 Gone is how a Standard Webhooks receiver asks to be left alone. All else may pass. */

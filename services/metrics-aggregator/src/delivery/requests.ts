@@ -30,6 +30,18 @@ export function wantsAlert(receiver: Receiver, alert: AlertRow, event: AlertEven
   )
 }
 
+/** Whether an answer says that the receiver has the alert. A proxy that answers 200 with a page of its own is not PagerDuty. */
+export function isTaken(receiver: Receiver, status: number): boolean {
+  switch (receiver.type) {
+    case 'webhook':
+      return status >= 200 && status < 300
+    case 'pagerduty':
+      return status === 202
+    case 'alertmanager':
+      return status === 200
+  }
+}
+
 export function requestFor(receiver: Receiver, told: Told, now: Date): OutgoingRequest {
   switch (receiver.type) {
     case 'webhook':
@@ -106,10 +118,21 @@ function pagerDuty(receiver: Extract<Receiver, { type: 'pagerduty' }>, told: Tol
 /** Longer than any alert should stay open: without an end Alertmanager would resolve it by itself after five minutes. */
 const alertmanagerDays = 365
 
-function alertmanager(receiver: Extract<Receiver, { type: 'alertmanager' }>, told: Told): OutgoingRequest {
-  const { alert } = told
-  const ends = told.event === 'resolved' ? told.at : new Date(alert.createdAt.getTime() + alertmanagerDays * 86_400_000)
-  const posted = {
+type Alertmanager = Extract<Receiver, { type: 'alertmanager' }>
+
+const alertmanager = (receiver: Alertmanager, { alert, event, at }: Told): OutgoingRequest =>
+  toAlertmanager(receiver, [alertmanagerAlert(alert, event === 'resolved' ? at : undefined)])
+
+/** What is open, said again: the same alerts with the same labels, start and end. */
+export const repeatRequest = (receiver: Alertmanager, open: readonly AlertRow[]): OutgoingRequest =>
+  toAlertmanager(
+    receiver,
+    open.map((alert) => alertmanagerAlert(alert, undefined)),
+  )
+
+function alertmanagerAlert(alert: AlertRow, resolvedAt: Date | undefined) {
+  const ends = resolvedAt ?? new Date(alert.createdAt.getTime() + alertmanagerDays * 86_400_000)
+  return {
     labels: {
       alertname: alert.rule,
       severity: alert.severity,
@@ -125,9 +148,12 @@ function alertmanager(receiver: Extract<Receiver, { type: 'alertmanager' }>, tol
     startsAt: (alert.raisedAt ?? alert.createdAt).toISOString(),
     endsAt: ends.toISOString(),
   }
+}
+
+function toAlertmanager(receiver: Alertmanager, alerts: readonly object[]): OutgoingRequest {
   return {
     url: `${receiver.url.replace(/\/+$/, '')}/api/v2/alerts`,
     headers: { ...json, ...(receiver.bearer_token ? { authorization: `Bearer ${receiver.bearer_token}` } : {}) },
-    body: JSON.stringify([posted]),
+    body: JSON.stringify(alerts),
   }
 }

@@ -3,6 +3,7 @@ import {
   type Database,
   type DueRun,
   finishRunEvaluation,
+  type Job,
   lockWikiAlerts,
   readDueRuns,
   readJob,
@@ -11,7 +12,7 @@ import {
   type Transaction,
   takeStaleRun,
 } from '@tagloom/database'
-import type { Relay } from '@tagloom/service-kit'
+import { type Relay, traceIdOf } from '@tagloom/service-kit'
 import { judgeRecord } from '../alerts/judge-record.ts'
 import { recordOf } from './job-record.ts'
 import type { Samples } from './samples.ts'
@@ -67,7 +68,7 @@ async function judgeRun(run: DueRun, deps: JudgeDeps): Promise<boolean> {
     return { record, complete }
   })
   if (!outcome) return false
-  deps.onRecord(factsOf(outcome.record), outcome.complete)
+  deps.onRecord(factsOf(outcome.record, job), outcome.complete)
   return true
 }
 
@@ -75,13 +76,14 @@ async function judgeRun(run: DueRun, deps: JudgeDeps): Promise<boolean> {
 export async function renewStaleRecords(deps: JudgeDeps, signal?: AbortSignal): Promise<number> {
   for (let renewed = 0; ; renewed++) {
     if (signal?.aborted) return renewed
-    const record = await deps.db.transaction((tx) => renewOne(tx, deps))
-    if (!record) return renewed
-    deps.onRecord(factsOf(record), record.samples.received >= (record.samples.expected ?? 0))
+    const made = await deps.db.transaction((tx) => renewOne(tx, deps))
+    if (!made) return renewed
+    const { record, job } = made
+    deps.onRecord(factsOf(record, job), record.samples.received >= (record.samples.expected ?? 0))
   }
 }
 
-async function renewOne(tx: Transaction, deps: JudgeDeps): Promise<RunRecord | undefined> {
+async function renewOne(tx: Transaction, deps: JudgeDeps): Promise<{ record: RunRecord; job: Job } | undefined> {
   const stale = await takeStaleRun(tx)
   if (!stale) return undefined
   const job = await readJob(tx, stale.jobId)
@@ -90,12 +92,19 @@ async function renewOne(tx: Transaction, deps: JudgeDeps): Promise<RunRecord | u
   const samples = await deps.samples.read(run.wikiId, run.jobId)
   const record = recordOf(job, samples, run.expectedSamples, run.completedAt)
   await saveRecord(tx, record)
-  return record
+  return { record, job }
 }
 
-const factsOf = (record: RunRecord): LogFields<'record_stored'> => ({
+const factsOf = (record: RunRecord, job: Job): LogFields<'record_stored'> => ({
   wiki_id: record.wiki_id,
   job_id: record.job_id,
+  ...(job.requestId ? { request_id: job.requestId } : {}),
+  ...traceOf(job),
   samples: record.samples.received,
   expected: record.samples.expected ?? 0,
 })
+
+const traceOf = (job: Job): { trace_id?: string } => {
+  const trace_id = traceIdOf(job.traceparent ?? undefined)
+  return trace_id ? { trace_id } : {}
+}

@@ -32,7 +32,8 @@ export async function handleClustersTagged(
   const batches = planBatches(await listJobPageIds(deps.db, job_id), config.BATCH_INSERT_SIZE)
   let completed: Completed | undefined
   const planned = await deps.relay.commit(async (tx, owe) => {
-    if (!(await planStage(tx, job_id, 'propagate', batches)).planned) return false
+    const plan = { planningMs: metrics.elapsedMs }
+    if (!(await planStage(tx, job_id, 'propagate', batches, plan)).planned) return false
     await freezeJobVocabulary(tx, job_id, wiki_id)
     owe(...metrics.toMessages(context))
     const total = batches[0]?.of ?? 0
@@ -49,6 +50,7 @@ export async function handleClustersTagged(
   if (!planned) return
   log.event('stage_started', { stage: 'propagate', batches: batches.length })
   if (!completed) return
+  log.event('stage_completed', { stage: 'propagate', batches: 0, duration_seconds: metrics.elapsedMs / 1000 })
   const job = await readJob(deps.db, job_id)
   log.event('job_completed', {
     duration_seconds: secondsOf(job?.startedAt, job?.endedAt),

@@ -1,6 +1,7 @@
 import { type Message, Reject } from '@tagloom/bus'
 import { events, jobOptionDefaults, toMessage } from '@tagloom/contracts'
 import {
+  closeStage,
   type Database,
   finishBatch,
   type Job,
@@ -129,9 +130,10 @@ async function save(
     const shown = { wiki_id, job_id, stage: 'propagate' as const, done, total: payload.of, unit: 'pages' }
     owe(toMessage(events.jobProgressed, shown, context))
     if (!last) return { progress }
+    const stageSeconds = await closeStage(tx, job_id, 'propagate')
     const { completed, messages } = await endJob(tx, job, { context, metricsEnabled: config.ENABLE_METRICS })
     owe(...messages)
-    return { progress, completed }
+    return { progress, whole: { completed, stageSeconds } }
   })
   if (ended) await say(deps, metrics, no, job, ended)
 }
@@ -141,13 +143,18 @@ async function say(
   metrics: JobMetrics,
   no: number,
   job: Job,
-  { progress, completed }: { progress: Progress; completed?: Completed },
+  { progress, whole }: { progress: Progress; whole?: { completed: Completed; stageSeconds: number } },
 ): Promise<void> {
   const { duration_seconds } = metrics.toJSON()
   deps.log.event('batch_completed', { stage: 'propagate', batch: String(no), duration_seconds, ...progress })
-  if (!completed) return
-  const { pages, pagesTagged: pages_tagged, tagsApplied: tags_applied, conflicts } = completed
+  if (!whole) return
+  const { pages, pagesTagged: pages_tagged, tagsApplied: tags_applied, conflicts } = whole.completed
   const { endedAt } = (await readJob(deps.db, job.id)) ?? job
+  deps.log.event('stage_completed', {
+    stage: 'propagate',
+    batches: progress.total,
+    duration_seconds: whole.stageSeconds,
+  })
   deps.log.event('tags_propagated', { pages, pages_tagged, tags_applied, conflicts })
   deps.log.event('job_completed', {
     duration_seconds: secondsOf(job.startedAt, endedAt),

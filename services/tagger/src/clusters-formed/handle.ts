@@ -45,7 +45,8 @@ export async function handleClustersFormed(
   const batches = planBatches(clusters, job)
   const planned = await deps.relay.commit(async (tx, owe) => {
     // One step more than batches: matching the proposals with the vocabulary.
-    if (!(await planStage(tx, job_id, 'label', batches, 1)).planned) return false
+    const plan = { extraSteps: 1, planningMs: metrics.elapsedMs }
+    if (!(await planStage(tx, job_id, 'label', batches, plan)).planned) return false
     await saveForClusters(tx, job_id, 'keyphrases', counted.phrases)
     owe(...metrics.toMessages(deps.context))
     const progress = { wiki_id, job_id, stage: 'label' as const, done: 0, total: batches.length + 1, unit: 'steps' }

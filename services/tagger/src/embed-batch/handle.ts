@@ -1,13 +1,13 @@
 import { type Message, Reject, RetryLater } from '@tagloom/bus'
 import { events, toMessage } from '@tagloom/contracts'
 import {
+  closeStage,
   countJobPages,
   finishBatch,
   type PageEmbedding,
   readBatch,
   readJob,
   readPagesToEmbed,
-  readStages,
   saveEmbeddings,
   sumBatchResults,
   type Transaction,
@@ -93,7 +93,6 @@ async function save(
 
 async function wholeStage(tx: Transaction, jobId: string) {
   const { embedded = 0 } = await sumBatchResults(tx, jobId, 'embed')
-  const stage = (await readStages(tx, jobId)).find((row) => row.stage === 'embed')!
-  const seconds = (Date.now() - stage.startedAt.getTime()) / 1000
-  return { pages: await countJobPages(tx, jobId), embedded, seconds: Math.max(0, seconds) }
+  const seconds = await closeStage(tx, jobId, 'embed')
+  return { pages: await countJobPages(tx, jobId), embedded, seconds }
 }

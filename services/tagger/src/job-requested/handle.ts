@@ -37,7 +37,8 @@ async function plan(message: Message<typeof events.jobRequested>, deps: EmbedDep
     await freezeJobPages(tx, job_id, wiki_id, model)
     const missing = await listPagesWithoutEmbedding(tx, job_id, model)
     const batches = planEmbedBatches(missing)
-    if (!(await planStage(tx, job_id, 'embed', batches)).planned) throw new AlreadyPlanned()
+    const plan = { planningMs: metrics.elapsedMs }
+    if (!(await planStage(tx, job_id, 'embed', batches, plan)).planned) throw new AlreadyPlanned()
     const pages = await countJobPages(tx, job_id)
     metrics.increment('pages_reused', pages - missing.length)
     owe(...metrics.toMessages(context))
@@ -52,6 +53,7 @@ async function plan(message: Message<typeof events.jobRequested>, deps: EmbedDep
   log.event('job_started', { pages: planned.pages, attempt: planned.attempt })
   log.event('stage_started', { stage: 'embed', batches: planned.batches })
   if (planned.batches === 0) {
+    log.event('stage_completed', { stage: 'embed', batches: 0, duration_seconds: metrics.elapsedMs / 1000 })
     log.event('embedding_completed', { pages: planned.pages, embedded: 0, reused: planned.pages, model })
   }
 }

@@ -68,8 +68,10 @@ async function propose(
   const keyphrases = await proposeKeyphrases(nos, { clusters, phrases, limit }, deps.vectors, metrics.countLookups)
   if (job.options.labeller !== 'llm') {
     // One call of the labeller a batch, whatever stands behind it.
+    const latency_ms = performance.now() - started
     metrics.increment('llm_calls')
-    metrics.observe('llm_latency_ms', performance.now() - started)
+    metrics.observe('llm_latency_ms', latency_ms)
+    deps.log.event('labeller_called', { clusters: nos.length, latency_ms })
     return keyphrases
   }
   return proposeByLanguageModel({ job, nos, clusters, phrases, keyphrases, metrics, signal: message.signal }, deps)

@@ -130,6 +130,7 @@ function observe({ log }: LabelDeps, metrics: JobMetrics, cluster_id: number): L
     called(latencyMs) {
       metrics.increment('llm_calls')
       metrics.observe('llm_latency_ms', latencyMs)
+      log.event('labeller_called', { clusters: 1, latency_ms: latencyMs })
     },
     timedOut(attempt, timeout_ms) {
       metrics.increment('llm_timeouts')

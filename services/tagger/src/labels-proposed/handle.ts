@@ -1,13 +1,13 @@
 import type { Message } from '@tagloom/bus'
 import { events, jobOptionDefaults, toMessage } from '@tagloom/contracts'
 import {
+  closeStage,
   createTags,
   finishStep,
   holdVocabulary,
   type Job,
   readForClusters,
   readJob,
-  readStages,
   readStoredClusters,
   type StoredCluster,
   type StoredTag,
@@ -75,9 +75,8 @@ export async function handleLabelsProposed(
       }
       const clusters = input.clusters.length
       owe(toMessage(events.clustersTagged, { wiki_id, job_id, clusters, tags: stored }, context))
-      const began = (await readStages(tx, job_id)).find(({ stage }) => stage === 'label')!.startedAt
       const seconds = metrics.toJSON().duration_seconds
-      const whole = Math.max(0, (Date.now() - began.getTime()) / 1000)
+      const whole = await closeStage(tx, job_id, 'label')
       Object.assign(done, { tags: stored, clusters, seconds, whole, batches: progress.total })
     }
   })
