@@ -1,4 +1,4 @@
-import type { ConsumerMessages, JsMsg } from '@nats-io/jetstream'
+import type { Consumer, JsMsg } from '@nats-io/jetstream'
 import type { EventDeclaration } from '@tagloom/contracts'
 import type { BusCore } from './core.ts'
 import { putToDead } from './dead-letters.ts'
@@ -6,11 +6,12 @@ import { quietly, retry } from './deliver.ts'
 import { type Message, readMessage } from './message.ts'
 import { Reject } from './outcomes.ts'
 import { pause } from './pause.ts'
-import { reconcileConsumer, reconcileStreams } from './streams.ts'
+import { defaultMaxAckPending, reconcileConsumer, reconcileStreams } from './streams.ts'
 
 /*
  * For small messages that come in thousands and are stored in bulk. The server pushes ahead into a bounded buffer; what is in it is
- * handled together and acknowledged together. When a batch fails its messages are tried one by one, so that one that cannot be handled
+ * handled together and acknowledged together. They are taken by callback: the client's iterator goes round the event loop for each message
+ * and alone takes three times as long as the rest (14,000 against 35,000 messages/s). When a batch fails its messages are tried one by one, so that one that cannot be handled
  * does not hold up the others. For handlers that take far less than `ackWaitMs`: there are no heartbeats.
  */
 
@@ -19,8 +20,10 @@ export interface BatchOptions<E extends EventDeclaration> {
   readonly events: readonly E[]
   /** Name shared by all replicas */
   readonly durable: string
-  /** Most messages handled together; twice as many are buffered */
+  /** Most messages handled together */
   readonly maxBatch: number
+  /** Batches in hand at once, so that one is read while another is stored; 1 without it. As many again are buffered */
+  readonly batchesAtOnce?: number
   readonly ackWaitMs?: number
   readonly maxDeliver?: number
 }
@@ -39,7 +42,7 @@ export async function consumeBatches<E extends EventDeclaration>(
   options: BatchOptions<E>,
   handler: BatchHandler<E>,
 ): Promise<BatchConsumption> {
-  const settings = { ackWaitMs: 30_000, maxDeliver: 100, ...options }
+  const settings = { ackWaitMs: 30_000, maxDeliver: 100, batchesAtOnce: 1, ...options }
   const stream = core.names.stream('EVENTS')
   const durable = core.names.durable(options.durable)
   const stopping = new AbortController()
@@ -50,6 +53,8 @@ export async function consumeBatches<E extends EventDeclaration>(
       filters: options.events.map((event) => core.names.subject(event.filter)),
       ackWaitMs: settings.ackWaitMs,
       maxDeliver: settings.maxDeliver,
+      // What is not acknowledged yet bounds the buffer: of all replicas together.
+      maxAckPending: Math.max(mostBuffered(settings), defaultMaxAckPending),
     })
   await ensure()
 
@@ -58,12 +63,8 @@ export async function consumeBatches<E extends EventDeclaration>(
     while (!stopping.signal.aborted && !core.connection.isClosed()) {
       try {
         const consumer = await core.js.consumers.get(stream, durable)
-        const messages = await consumer.consume({
-          max_messages: settings.maxBatch * 2,
-          abort_on_missing_resource: true,
-        })
         failures = 0
-        await drain(core, settings, handler, messages, stopping.signal)
+        await drain(core, settings, handler, consumer, stopping.signal)
       } catch (error) {
         if (stopping.signal.aborted) return
         core.log.event('consumer_recovering', { consumer: settings.durable, reason: (error as Error).message })
@@ -83,40 +84,59 @@ export async function consumeBatches<E extends EventDeclaration>(
   }
 }
 
-type Settings<E extends EventDeclaration> = BatchOptions<E> & { readonly maxDeliver: number }
+type Settings<E extends EventDeclaration> = BatchOptions<E> & {
+  readonly maxDeliver: number
+  readonly batchesAtOnce: number
+}
 
-/** Reads into the buffer and handles it in turn, until stopped or the subscription ends. */
+const mostBuffered = (settings: { readonly batchesAtOnce: number; readonly maxBatch: number }): number =>
+  2 * settings.batchesAtOnce * settings.maxBatch
+
+/** Reads into the buffer and handles what is in it, until stopped or the subscription ends. */
 async function drain<E extends EventDeclaration>(
   core: BusCore,
   settings: Settings<E>,
   handler: BatchHandler<E>,
-  messages: ConsumerMessages,
+  consumer: Consumer,
   stopping: AbortSignal,
 ): Promise<void> {
+  let buffer: JsMsg[] = []
+  const inHand = new Set<Promise<void>>()
+  const take = () => {
+    while (buffer.length > 0 && inHand.size < settings.batchesAtOnce && !stopping.aborted) {
+      const batch = buffer.slice(0, settings.maxBatch)
+      buffer = buffer.slice(batch.length)
+      const handling: Promise<void> = handleBatch(core, settings, handler, batch, stopping).finally(() => {
+        inHand.delete(handling)
+        take()
+      })
+      inHand.add(handling)
+    }
+  }
+  let due = false
+  const messages = await consumer.consume({
+    max_messages: mostBuffered(settings),
+    abort_on_missing_resource: true,
+    callback: (raw) => {
+      buffer.push(raw)
+      if (due) return
+      due = true
+      // After all that came in the same read from the socket.
+      setImmediate(() => {
+        due = false
+        take()
+      })
+    },
+  })
   const close = () => void messages.close()
   stopping.addEventListener('abort', close, { once: true })
   if (stopping.aborted) close()
-  let buffer: JsMsg[] = []
-  let handling: Promise<void> | undefined
-  const flush = async () => {
-    while (buffer.length > 0 && !stopping.aborted) {
-      const batch = buffer.slice(0, settings.maxBatch)
-      buffer = buffer.slice(batch.length)
-      await handleBatch(core, settings, handler, batch, stopping)
-    }
-  }
   try {
-    for await (const raw of messages) {
-      buffer.push(raw)
-      handling ??= flush().finally(() => {
-        handling = undefined
-      })
-      // The buffer is bounded by what the server may push, so reading on while a batch is stored fills the next one.
-      if (buffer.length >= settings.maxBatch * 2) await handling
-    }
+    const failure = await messages.closed()
+    if (failure) throw failure
   } finally {
     stopping.removeEventListener('abort', close)
-    await handling
+    while (inHand.size > 0) await Promise.all(inHand)
     for (const raw of buffer) quietly(() => raw.nak())
   }
 }

@@ -110,7 +110,11 @@ export interface DurableSettings {
   readonly filters: readonly string[]
   readonly ackWaitMs: number
   readonly maxDeliver: number
+  /** Most messages that are delivered and not acknowledged, of all replicas */
+  readonly maxAckPending?: number
 }
+
+export const defaultMaxAckPending = 2_000
 
 /** Tries that the server grants beyond those that the bus counts: for burying a message, while what burying needs is away. */
 const burialTries = 1_000
@@ -120,7 +124,7 @@ export async function reconcileConsumer(manager: JetStreamManager, of: DurableSe
   const changeable = {
     ack_wait: nanos(of.ackWaitMs),
     max_deliver: of.maxDeliver + burialTries,
-    max_ack_pending: 2_000,
+    max_ack_pending: of.maxAckPending ?? defaultMaxAckPending,
     ...(of.filters.length === 1 ? { filter_subject: of.filters[0] as string } : { filter_subjects: [...of.filters] }),
   }
   try {

@@ -379,8 +379,8 @@ const records = {
   records_expired: declare({
     level: 'INFO',
     scope: 'service',
-    description: 'Retention removed old samples, records or alerts',
-    fields: { samples: count, records: count, alerts: count },
+    description: 'Retention removed old samples, records, marks of judged runs, or alerts',
+    fields: { samples: count, records: count, evaluations: count, alerts: count },
   }),
   quality_alert: declare({
     level: 'WARNING',

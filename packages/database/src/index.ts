@@ -157,21 +157,17 @@ export {
   type TakeOutbox,
   takeOutbox,
 } from './messages.ts'
+export { readSamples, saveSamples } from './metric-samples.ts'
 export {
   type Figures,
-  type RunTotals,
   type RunWindow,
   readClusterMetrics,
   readLastRuns,
   readRecord,
-  readRunTotals,
-  readSamples,
   readSeries,
   readSeriesBefore,
   type SeriesRun,
   saveRecord,
-  saveSamples,
-  setBaseline,
 } from './metrics.ts'
 export { migrate } from './migrate.ts'
 export { type PageToStore, type StoredPages, storePages } from './page-import.ts'
@@ -192,14 +188,24 @@ export {
   addForgottenEvaluations,
   addRunEvaluation,
   type DueRun,
-  expireRunData,
   finishRunEvaluation,
-  type Retention,
   readDueRuns,
   readRunEvaluation,
   takeStaleRun,
 } from './run-evaluations.ts'
 export { type ComparedTag, compareTags, type ListRuns, listRuns, type RunPosition, type RunRow } from './run-listing.ts'
+export { type Expired, expireRunData, type Retention } from './run-retention.ts'
+export {
+  countNewest,
+  daysBefore,
+  newestOf,
+  type RecentRuns,
+  type RunRollup,
+  type RunTotals,
+  readRunRollup,
+  readRunTotals,
+  setBaseline,
+} from './run-rollup.ts'
 export {
   hasStageMoved,
   listRunningJobs,

@@ -1,101 +1,26 @@
 import {
   type ClusterMetrics,
   type MetricName,
-  type MetricSample,
   metricList,
   metricValue,
   type RunRecord,
   type recordMetrics,
 } from '@tagloom/contracts'
-import { and, desc, eq, gte, inArray, isNotNull, sql } from 'drizzle-orm'
+import { and, desc, eq, sql } from 'drizzle-orm'
 import type { Executor, Transaction } from './database.ts'
-import { clusteringMetrics, metricSamples, runEvaluations, wikiRunTotals } from './schema/metrics.ts'
+import { daysBefore, newestOf, type RecentRuns, readRunRollup, readRunTotals, type Totals } from './run-rollup.ts'
+import { clusteringMetrics } from './schema/metrics.ts'
 
 export type Figures = Record<string, number | null>
 
-/**
- * Keeps samples by (job, stage, batch) in one statement. A second delivery changes nothing; of two that differ the one that
- * ended later stays, whichever comes first. Records that are made already and get a new sample become stale.
- * @returns rows that are new or changed
- */
-export async function saveSamples(tx: Transaction, samples: readonly MetricSample[]): Promise<number> {
-  const latest = new Map<string, MetricSample>()
-  for (const sample of samples) {
-    const key = `${sample.job_id}\n${sample.stage}\n${sample.batch}`
-    const known = latest.get(key)
-    if (!known || known.ended_at < sample.ended_at) latest.set(key, sample)
-  }
-  if (latest.size === 0) return 0
-  const kept = [...latest.values()]
-  const column = (of: (sample: MetricSample) => string | number) => sql.param(kept.map(of))
-  const { rowCount } = await tx.orm.execute(sql`
-    insert into metric_samples (job_id, stage, batch, wiki_id, data)
-    select * from unnest(
-      ${column((sample) => sample.job_id)}::text[], ${column((sample) => sample.stage)}::text[],
-      ${column((sample) => sample.batch)}::text[], ${column((sample) => sample.wiki_id)}::int[],
-      ${column((sample) => JSON.stringify(sample))}::jsonb[])
-    on conflict (job_id, stage, batch) do update set data = excluded.data, recorded_at = now()
-    where metric_samples.data ->> 'ended_at' < excluded.data ->> 'ended_at'`)
-  if (!rowCount) return 0
-  const jobIds = [...new Set(kept.map((sample) => sample.job_id))]
-  await tx.orm
-    .update(runEvaluations)
-    .set({ stale: true })
-    .where(and(inArray(runEvaluations.jobId, jobIds), isNotNull(runEvaluations.evaluatedAt)))
-  return rowCount
-}
-
-/** Samples of a job in the order of their keys. */
-export async function readSamples(db: Executor, jobId: string): Promise<MetricSample[]> {
-  const rows = await db.orm
-    .select({ data: metricSamples.data })
-    .from(metricSamples)
-    .where(eq(metricSamples.jobId, jobId))
-    .orderBy(metricSamples.stage, metricSamples.batch)
-  return rows.map((row) => row.data)
-}
-
-/** Stores the record of a completed job and brings its wiki's totals up to date. A second call with the same record changes nothing. */
+/** Stores the record of a completed job; its wiki's roll-up follows by trigger. A second call with the same record changes nothing. */
 export async function saveRecord(tx: Transaction, record: RunRecord): Promise<void> {
-  const wikiId = record.wiki_id
-  const figures = figuresOf(record)
   const dryRun = record.provenance.options.dry_run === true
-  await tx.orm.insert(wikiRunTotals).values({ wikiId }).onConflictDoNothing()
-  const [kept] = await tx.orm.select().from(wikiRunTotals).where(eq(wikiRunTotals.wikiId, wikiId)).for('update')
-  const [before] = await tx.orm
-    .select({ figures: clusteringMetrics.figures })
-    .from(clusteringMetrics)
-    .where(eq(clusteringMetrics.jobId, record.job_id))
-  const row = { ...columnsOf(record), dryRun, figures, metricsJson: record }
+  const row = { ...columnsOf(record), dryRun, figures: figuresOf(record), metricsJson: record }
   await tx.orm
     .insert(clusteringMetrics)
-    .values({ wikiId, jobId: record.job_id, ...row })
+    .values({ wikiId: record.wiki_id, jobId: record.job_id, ...row })
     .onConflictDoUpdate({ target: clusteringMetrics.jobId, set: row })
-  if (dryRun || !kept) return
-  await tx.orm
-    .update(wikiRunTotals)
-    .set({
-      runs: before ? kept.runs : kept.runs + 1,
-      totals: adjustTotals(kept.totals, before?.figures, figures),
-      ...(kept.baselineJobId === record.job_id ? { baselineFigures: figures } : {}),
-    })
-    .where(eq(wikiRunTotals.wikiId, wikiId))
-}
-
-type Totals = Record<string, { n: number; sum: number }>
-
-function adjustTotals(totals: Totals, before: Figures | undefined, after: Figures): Totals {
-  const next: Totals = { ...totals }
-  for (const [figures, sign] of [
-    [before, -1],
-    [after, 1],
-  ] as const)
-    for (const [name, value] of Object.entries(figures ?? {})) {
-      if (value === null) continue
-      const { n, sum } = next[name] ?? { n: 0, sum: 0 }
-      next[name] = { n: n + sign, sum: sum + sign * value }
-    }
-  return next
 }
 
 const figuresOf = (record: RunRecord): Figures =>
@@ -130,14 +55,11 @@ export async function readRecord(db: Executor, jobId: string): Promise<RunRecord
   return rows[0]?.record
 }
 
-/** Which runs: the last so many, or those of the last so many days, of which the newest `limit` at most. */
+/** Which runs: the last so many, or those of the last so many days; of either as many as the roll-up keeps. */
 export interface RunWindow {
   readonly window?: number | undefined
   readonly days?: number | undefined
 }
-
-/** Most runs that a question about a series looks at. */
-const maxRunsOfSeries = 1000
 
 export interface SeriesRun {
   readonly jobId: string
@@ -145,20 +67,14 @@ export interface SeriesRun {
   readonly figures: Figures
 }
 
-/** Figures of a wiki's runs, dry runs left out, oldest first. */
-export async function readSeries(db: Executor, wikiId: number, { window, days }: RunWindow): Promise<SeriesRun[]> {
+/** Figures of a wiki's newest `runs` runs, dry runs left out, oldest first. */
+export async function readSeries(db: Executor, wikiId: number, runs: number): Promise<SeriesRun[]> {
   const rows = await db.orm
     .select({ jobId: clusteringMetrics.jobId, at: clusteringMetrics.createdAt, figures: clusteringMetrics.figures })
     .from(clusteringMetrics)
-    .where(
-      and(
-        eq(clusteringMetrics.wikiId, wikiId),
-        eq(clusteringMetrics.dryRun, false),
-        days === undefined ? undefined : gte(clusteringMetrics.createdAt, sql`now() - ${days} * interval '1 day'`),
-      ),
-    )
+    .where(and(eq(clusteringMetrics.wikiId, wikiId), eq(clusteringMetrics.dryRun, false)))
     .orderBy(desc(clusteringMetrics.createdAt), desc(clusteringMetrics.jobId))
-    .limit(Math.min(window ?? maxRunsOfSeries, maxRunsOfSeries))
+    .limit(runs)
   return rows.reverse()
 }
 
@@ -189,81 +105,69 @@ export async function readLastRuns(db: Executor, wikis: number): Promise<(Series
   return rows.map((row) => ({ wikiId: row.wiki_id, jobId: row.job_id, at: new Date(row.at), figures: row.figures }))
 }
 
-export interface RunTotals {
-  readonly runs: number
-  readonly totals: Readonly<Totals>
-  readonly baselineJobId: string | null
-  readonly baselineFigures: Figures | null
-}
-
-/** What is kept of all of a wiki's runs, and its pinned baseline. */
-export async function readRunTotals(db: Executor, wikiId: number): Promise<RunTotals> {
-  const rows = await db.orm.select().from(wikiRunTotals).where(eq(wikiRunTotals.wikiId, wikiId))
-  return rows[0] ?? { runs: 0, totals: {}, baselineJobId: null, baselineFigures: null }
-}
-
-/**
- * Pins the run that others are measured against, or with null unpins it.
- * @returns false when the wiki has no record of that job
- */
-export async function setBaseline(tx: Transaction, wikiId: number, jobId: string | null, by: string): Promise<boolean> {
-  const record = jobId === null ? undefined : await readRecord(tx, jobId)
-  if (jobId !== null && record?.wiki_id !== wikiId) return false
-  const baseline = {
-    baselineJobId: jobId,
-    baselineFigures: record ? figuresOf(record) : null,
-    baselineSetBy: by,
-  }
-  await tx.orm
-    .insert(wikiRunTotals)
-    .values({ wikiId, ...baseline })
-    .onConflictDoUpdate({ target: wikiRunTotals.wikiId, set: baseline })
-  return true
-}
-
 /** The answer of GET /api/tags/cluster-metrics/{wiki_id}: averages over all runs, or over those of the window. */
 export async function readClusterMetrics(db: Executor, wikiId: number, over: RunWindow = {}): Promise<ClusterMetrics> {
-  const rows = await db.orm
-    .select({ record: clusteringMetrics.metricsJson, at: clusteringMetrics.createdAt })
-    .from(clusteringMetrics)
-    .where(and(eq(clusteringMetrics.wikiId, wikiId), eq(clusteringMetrics.dryRun, false)))
-    .orderBy(desc(clusteringMetrics.createdAt), desc(clusteringMetrics.jobId))
-    .limit(1)
-  const latest = rows[0]
-  const averages =
-    over.window === undefined && over.days === undefined
-      ? averagesOf((await readRunTotals(db, wikiId)).totals)
-      : averagesOfSeries(await readSeries(db, wikiId, over))
+  const [latest, average] = await Promise.all([readLatest(db, wikiId), readAverage(db, wikiId, over)])
   return {
     wiki_id: wikiId,
-    latest_clustering: latest ? latestOf(latest.record, latest.at) : null,
+    latest_clustering: latest ? latestOf(latest) : null,
     historical_trend: {
-      avg_duration_seconds: averages('total_pipeline_duration_seconds'),
-      avg_cluster_count: averages('cluster_count'),
-      avg_quality_score: averages('silhouette_score'),
+      avg_duration_seconds: average('total_pipeline_duration_seconds'),
+      avg_cluster_count: average('cluster_count'),
+      avg_quality_score: average('silhouette_score'),
     },
   }
 }
 
 type Average = (name: MetricName) => number | null
 
-const averagesOf =
-  (totals: Readonly<Totals>): Average =>
+async function readAverage(db: Executor, wikiId: number, { window, days }: RunWindow): Promise<Average> {
+  if (window === undefined && days === undefined) return averageOfTotals((await readRunTotals(db, wikiId)).totals)
+  const found = await readRunRollup(db, wikiId)
+  if (!found?.rollup) return () => null
+  return averageOfRuns(newestOf(found.rollup, window, days === undefined ? undefined : daysBefore(found.now, days)))
+}
+
+const averageOfTotals =
+  (totals: Totals): Average =>
   (name) => {
     const kept = totals[name]
     return kept && kept.n > 0 ? kept.sum / kept.n : null
   }
 
-function averagesOfSeries(series: readonly SeriesRun[]): Average {
-  let totals: Totals = {}
-  for (const run of series) totals = adjustTotals(totals, undefined, run.figures)
-  return averagesOf(totals)
+const averageOfRuns =
+  (runs: RecentRuns): Average =>
+  (name) => {
+    const values = runs.figures.get(name)?.filter((value) => !Number.isNaN(value))
+    return values?.length ? values.reduce((sum, value) => sum + value, 0) / values.length : null
+  }
+
+type Latest = Pick<RunRecord, 'job_id' | 'performance' | 'quality' | 'coverage' | 'errors'> & { readonly at: Date }
+
+/** The groups of the newest record, without its breakdowns: a tenth of it. */
+async function readLatest(db: Executor, wikiId: number): Promise<Latest | undefined> {
+  const group = <Name extends 'performance' | 'quality' | 'coverage' | 'errors'>(name: Name) =>
+    sql<RunRecord[Name]>`${clusteringMetrics.metricsJson} -> ${sql.raw(`'${name}'`)}`
+  const rows = await db.orm
+    .select({
+      job_id: clusteringMetrics.jobId,
+      at: clusteringMetrics.createdAt,
+      performance: group('performance'),
+      quality: group('quality'),
+      coverage: group('coverage'),
+      errors: group('errors'),
+    })
+    .from(clusteringMetrics)
+    .where(and(eq(clusteringMetrics.wikiId, wikiId), eq(clusteringMetrics.dryRun, false)))
+    .orderBy(desc(clusteringMetrics.createdAt), desc(clusteringMetrics.jobId))
+    .limit(1)
+  return rows[0]
 }
 
-function latestOf(record: RunRecord, at: Date): NonNullable<ClusterMetrics['latest_clustering']> {
-  const { performance, quality, coverage, errors } = record
+function latestOf(latest: Latest): NonNullable<ClusterMetrics['latest_clustering']> {
+  const { job_id, at, performance, quality, coverage, errors } = latest
   return {
-    job_id: record.job_id,
+    job_id,
     created_at: at.toISOString(),
     performance: { total_duration_seconds: performance.total_pipeline_duration_seconds, ...performance },
     quality: { ...quality, cluster_count: quality.cluster_count ?? 0 },

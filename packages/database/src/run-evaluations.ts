@@ -1,5 +1,5 @@
 import { and, eq, sql } from 'drizzle-orm'
-import type { Database, Executor, Transaction } from './database.ts'
+import type { Executor, Transaction } from './database.ts'
 import { jobs } from './schema/jobs.ts'
 import { metricSamples, runEvaluations } from './schema/metrics.ts'
 
@@ -101,68 +101,4 @@ export async function takeStaleRun(tx: Transaction): Promise<RunEvaluation | und
     .for('update', { skipLocked: true })
   if (row) await tx.orm.update(runEvaluations).set({ stale: false }).where(eq(runEvaluations.jobId, row.jobId))
   return row
-}
-
-export interface Retention {
-  /** Samples and resolved alerts older than this go; records of runs too, but never a wiki's last nor its baseline */
-  readonly days: number
-  /** Most records of one wiki; 0: any number */
-  readonly runsPerWiki: number
-}
-
-/** Removes what retention lets go, in bounded steps. @returns rows removed */
-export async function expireRunData(
-  db: Database,
-  { days, runsPerWiki }: Retention,
-): Promise<{ samples: number; records: number; alerts: number }> {
-  const age = sql`now() - ${days} * interval '1 day'`
-  const samples = await inSteps(
-    db,
-    sql`
-    delete from metric_samples where (job_id, stage, batch) in
-      (select job_id, stage, batch from metric_samples where recorded_at < ${age} limit 10000)`,
-  )
-  const alerts = await inSteps(
-    db,
-    sql`
-    delete from alerts where id in (select id from alerts where not open and resolved_at < ${age} limit 1000)`,
-  )
-  await db.orm.execute(sql`delete from alert_silences where ends_at < ${age}`)
-  const records = await expireRecords(db, days, runsPerWiki)
-  return { samples, records, alerts }
-}
-
-async function inSteps(db: Executor, statement: ReturnType<typeof sql>): Promise<number> {
-  let removed = 0
-  for (;;) {
-    const { rowCount } = await db.orm.execute(statement)
-    if (!rowCount) return removed
-    removed += rowCount
-  }
-}
-
-async function expireRecords(db: Database, days: number, runsPerWiki: number): Promise<number> {
-  return db.transaction(async (tx) => {
-    const gone = await tx.orm.execute<{ wiki_id: number }>(sql`
-      with ranked as (
-        select id, wiki_id, job_id, created_at, row_number() over (partition by wiki_id order by created_at desc, job_id desc) as nth
-        from clustering_metrics)
-      delete from clustering_metrics c using ranked r left join wiki_run_totals t on t.wiki_id = r.wiki_id
-      where c.id = r.id and r.nth > 1 and r.job_id is distinct from t.baseline_job_id
-        and (r.created_at < now() - ${days} * interval '1 day' or (${runsPerWiki}::int > 0 and r.nth > ${runsPerWiki}::int))
-      returning c.wiki_id`)
-    for (const wikiId of new Set(gone.rows.map((row) => row.wiki_id))) await rebuildTotals(tx, wikiId)
-    return gone.rows.length
-  })
-}
-
-/** Counts the totals of a wiki anew from its records. */
-async function rebuildTotals(tx: Transaction, wikiId: number): Promise<void> {
-  await tx.orm.execute(sql`
-    with kept as (select figures from clustering_metrics where wiki_id = ${wikiId} and not dry_run),
-      sums as (select f.key, count(f.value::float8)::int as n, sum(f.value::float8) as sum
-        from kept, jsonb_each_text(kept.figures) f where f.value is not null group by f.key)
-    update wiki_run_totals set runs = (select count(*) from kept),
-      totals = (select coalesce(jsonb_object_agg(key, jsonb_build_object('n', n, 'sum', sum)), '{}') from sums)
-    where wiki_id = ${wikiId}`)
 }

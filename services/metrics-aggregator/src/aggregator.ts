@@ -36,7 +36,7 @@ const everySecond = 1_000
 const everyMinute = 60_000
 const everyHour = 3_600_000
 const liveEveryMs = 250
-const samplesAtOnce = 500
+const samplesAtOnce = 1_000
 /** As long as the event stream keeps a job.completed */
 const forgottenDays = 7
 
@@ -86,7 +86,12 @@ export async function startAggregator(deps: AggregatorDeps): Promise<Aggregator>
   const upkeep = startLoop(everyHour, () => keepUp(deps), failed('retention'))
   const consumptions: (Consumption | BatchConsumption)[] = await Promise.all([
     bus.consumeBatches(
-      { events: [events.metricsSampled], durable: 'metrics-aggregator-samples', maxBatch: samplesAtOnce },
+      {
+        events: [events.metricsSampled],
+        durable: 'metrics-aggregator-samples',
+        maxBatch: samplesAtOnce,
+        batchesAtOnce: 2,
+      },
       (messages) => handleSamples(messages, { samples, live }),
     ),
     bus.consume(
@@ -116,6 +121,7 @@ async function keepUp({ db, log, config }: AggregatorDeps): Promise<void> {
   const expired = await expireRunData(db, {
     days: config.METRICS_RETENTION_DAYS,
     runsPerWiki: config.METRICS_RETENTION_RUNS,
+    judgedDays: forgottenDays + 1,
   })
   if (Object.values(expired).some((rows) => rows > 0)) log.event('records_expired', expired)
 }

@@ -37,7 +37,7 @@ export const jobs = pgTable(
     endedAt: instant('ended_at'),
   },
   (t) => [
-    index('jobs_wiki').on(t.wikiId, t.createdAt.desc()),
+    index('jobs_wiki').on(t.wikiId, t.createdAt.desc().nullsFirst()),
     uniqueIndex('jobs_idempotency').on(t.wikiId, t.idempotencyKey),
     index('jobs_open').on(t.status).where(sql`status in ('queued', 'running')`),
     uniqueIndex('jobs_one_running').on(t.wikiId).where(sql`status = 'running'`),

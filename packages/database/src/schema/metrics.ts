@@ -6,13 +6,14 @@ import {
   doublePrecision,
   index,
   integer,
+  json,
   jsonb,
   pgTable,
   primaryKey,
   text,
   uniqueIndex,
 } from 'drizzle-orm/pg-core'
-import { createdAt, instant } from './columns.ts'
+import { bytea, createdAt, instant } from './columns.ts'
 import { jobs } from './jobs.ts'
 import { wikis } from './wikis.ts'
 
@@ -24,7 +25,9 @@ export const metricSamples = pgTable(
     stage: text().notNull(),
     batch: text().notNull(),
     wikiId: integer('wiki_id').notNull(),
-    data: jsonb().$type<MetricSample>().notNull(),
+    endedAt: instant('ended_at').notNull(),
+    /** json and not jsonb: it is only ever read whole, and stored twice as fast */
+    data: json().$type<MetricSample>().notNull(),
     recordedAt: instant('recorded_at').notNull().defaultNow(),
   },
   (t) => [primaryKey({ columns: [t.jobId, t.stage, t.batch] }), index('metric_samples_age').on(t.recordedAt)],
@@ -88,19 +91,30 @@ export const clusteringMetrics = pgTable(
   },
   (t) => [
     uniqueIndex('clustering_metrics_job').on(t.jobId),
-    index('clustering_metrics_wiki_id').on(t.wikiId, t.createdAt.desc()),
-    index('clustering_metrics_created_at').on(t.createdAt.desc()),
+    index('clustering_metrics_wiki_id').on(t.wikiId, t.createdAt.desc().nullsFirst(), t.jobId.desc().nullsFirst()),
+    index('clustering_metrics_created_at').on(t.createdAt.desc().nullsFirst()),
   ],
 )
 
-/** What is kept up to date of a wiki's runs, so that no question about it reads them all. */
+/**
+ * The roll-up of a wiki's runs, dry runs left out, so that no question about them reads them all. Triggers on clustering_metrics keep it
+ * (migration 0004), whoever adds, changes or removes runs, by retention and by cascade too: it always equals what counting anew would give.
+ */
 export const wikiRunTotals = pgTable('wiki_run_totals', {
   wikiId: integer('wiki_id')
     .primaryKey()
     .references(() => wikis.id, { onDelete: 'cascade' }),
+  /** Grows with every change of this row */
+  revision: bigint({ mode: 'number' }).notNull().default(0),
   runs: integer().notNull().default(0),
-  /** By metric: how many runs have it, and their sum */
+  /** By metric: how many runs have it, and their sum. Kept as decimals, in which adding and taking away leave no trace */
   totals: jsonb().$type<Record<string, { n: number; sum: number }>>().notNull().default({}),
+  /** When each of the newest 200 runs was completed, oldest first: float64 big-endian, ms since 1970 */
+  recentAt: bytea('recent_at').notNull().default(sql`''`),
+  /** Names of the columns of recent_figures */
+  recentMetrics: text('recent_metrics').array().notNull().default([]),
+  /** [metrics × runs] float64 big-endian of the same runs; NaN where a run has none */
+  recentFigures: bytea('recent_figures').notNull().default(sql`''`),
   /** The run that others are measured against */
   baselineJobId: text('baseline_job_id'),
   baselineFigures: jsonb('baseline_figures').$type<Record<string, number | null>>(),
@@ -147,7 +161,7 @@ export const alerts = pgTable(
   },
   (t) => [
     uniqueIndex('alerts_one_open').on(t.wikiId, t.rule).where(sql`open`),
-    index('alerts_wiki').on(t.wikiId, t.createdAt.desc()),
+    index('alerts_wiki').on(t.wikiId, t.createdAt.desc().nullsFirst()),
   ],
 )
 

@@ -3,9 +3,7 @@
  * p is two-sided: exact (Kendall 1970, the number of permutations with so few inversions) up to 33 values without ties,
  * else by the normal approximation with the variance corrected for ties, as scipy.stats.kendalltau does.
  */
-export interface MannKendall {
-  /** Rising pairs minus falling pairs */
-  readonly s: number
+export interface Significance {
   /** Kendall's tau-b; NaN when all values are equal */
   readonly tau: number
   /** NaN when all values are equal */
@@ -14,20 +12,18 @@ export interface MannKendall {
 
 const largestExact = 33
 
-export function mannKendall(values: ArrayLike<number>): MannKendall {
+/** @param s rising pairs of values minus falling pairs */
+export function significanceOf(values: ArrayLike<number>, s: number): Significance {
   const n = values.length
-  let s = 0
-  for (let i = 0; i < n; i++)
-    for (let j = i + 1; j < n; j++) s += Math.sign((values[j] as number) - (values[i] as number))
   const pairs = (n * (n - 1)) / 2
   const ties = tieGroups(values)
   const tied = ties.reduce((sum, k) => sum + (k * (k - 1)) / 2, 0)
-  if (n < 2 || tied === pairs) return { s, tau: Number.NaN, p: Number.NaN }
+  if (n < 2 || tied === pairs) return { tau: Number.NaN, p: Number.NaN }
   const tau = s / Math.sqrt(pairs) / Math.sqrt(pairs - tied)
-  if (ties.length === 0 && n <= largestExact) return { s, tau, p: exactP(n, (pairs - s) / 2) }
+  if (ties.length === 0 && n <= largestExact) return { tau, p: exactP(n, (pairs - s) / 2) }
   const m = n * (n - 1)
   const variance = (m * (2 * n + 5) - ties.reduce((sum, k) => sum + k * (k - 1) * (2 * k + 5), 0)) / 18
-  return { s, tau, p: erfc(Math.abs(s) / Math.sqrt(variance) / Math.SQRT2) }
+  return { tau, p: erfc(Math.abs(s) / Math.sqrt(variance) / Math.SQRT2) }
 }
 
 /** Sizes of the groups of equal values, groups of one left out. */

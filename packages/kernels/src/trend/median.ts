@@ -1,11 +1,18 @@
 /** Median of the first `n` values; reorders them. Quickselect with median of three: 125,000 values in about 1 ms. */
-export function medianInPlace(values: Float64Array, n = values.length): number {
-  if (n === 0) return Number.NaN
-  const upper = select(values, n, n >> 1)
-  if (n % 2 === 1) return upper
+export const medianInPlace = (values: Float64Array, n = values.length): number => middleInPlace(values, n, n, 0)
+
+/**
+ * The median of `of` values, of which the first `n` here are a run in order of size that holds it and `below` are smaller than these.
+ * Reorders them.
+ */
+export function middleInPlace(values: Float64Array, n: number, of: number, below: number): number {
+  if (of === 0) return Number.NaN
+  const at = (of >> 1) - below
+  const upper = selectInPlace(values, n, at)
+  if (of % 2 === 1) return upper
   // After the selection every value left of the middle is at most the upper one.
   let lower = -Infinity
-  for (let i = 0; i < n >> 1; i++) lower = Math.max(lower, values[i] as number)
+  for (let i = 0; i < at; i++) lower = Math.max(lower, values[i] as number)
   return (lower + upper) / 2
 }
 
@@ -17,7 +24,8 @@ export function medianAbsoluteDeviation(values: ArrayLike<number>): number {
   return medianInPlace(Float64Array.from(values, (value) => Math.abs(value - middle)))
 }
 
-function select(values: Float64Array, n: number, k: number): number {
+/** The value that would be at `k` if the first `n` were sorted; reorders them. */
+export function selectInPlace(values: Float64Array, n: number, k: number): number {
   let left = 0
   let right = n - 1
   while (left < right) {

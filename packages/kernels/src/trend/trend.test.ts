@@ -1,8 +1,16 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { median } from './median.ts'
+import { createTrendScratch, pairsOf } from './pairs.ts'
 import known from './scipy-vectors.json' with { type: 'json' }
-import { theilSenSlope, trendOf } from './trend.ts'
+import { trendOf as trendOfNumbers } from './trend.ts'
+
+const scratch = createTrendScratch()
+const trendOf = (values: readonly (number | null)[]) =>
+  trendOfNumbers(
+    Float64Array.from(values, (value) => value ?? Number.NaN),
+    scratch,
+  )
 
 const close = (actual: number | null, expected: number) => {
   expect(actual).not.toBeNull()
@@ -30,8 +38,28 @@ describe('trends', () => {
     )
   })
 
+  it('finds the slope that sorting the slopes of all pairs gives, and counts rising and falling pairs', () => {
+    const value = fc.oneof(fc.double({ noNaN: true, min: -1e6, max: 1e6 }), fc.integer({ min: 0, max: 3 }))
+    fc.assert(
+      fc.property(fc.array(value, { minLength: 2, maxLength: 120 }), (values) => {
+        const slopes: number[] = []
+        let s = 0
+        for (const [j, later] of values.entries())
+          for (let i = 0; i < j; i++) {
+            slopes.push((later - (values[i] as number)) / (j - i))
+            s += Math.sign(later - (values[i] as number))
+          }
+        const x = Float64Array.from(values.keys())
+        const found = pairsOf(x, Float64Array.from(values), scratch)
+        // 0 and −0 are one order
+        expect({ ...found, slope: found.slope + 0 }).toEqual({ slope: median(slopes) + 0, s })
+      }),
+      { numRuns: 300 },
+    )
+  })
+
   it('keeps the distance in runs where a run has no value', () => {
-    expect(theilSenSlope([0, 3], [1, 7])).toBe(2)
+    expect(pairsOf(Float64Array.of(0, 3), Float64Array.of(1, 7), scratch).slope).toBe(2)
     expect(trendOf([1, null, null, 7]).slope).toBe(2)
   })
 

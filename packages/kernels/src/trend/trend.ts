@@ -1,5 +1,6 @@
-import { mannKendall } from './mann-kendall.ts'
-import { median, medianAbsoluteDeviation, medianInPlace } from './median.ts'
+import { significanceOf } from './mann-kendall.ts'
+import { median, medianAbsoluteDeviation } from './median.ts'
+import { pairsOf, type TrendScratch } from './pairs.ts'
 
 /** What a series of runs says of one metric. Figures are null where too few runs have a value. */
 export interface Trend {
@@ -30,18 +31,15 @@ const bandWidth = 3 * 1.4826
 const leastHalfBand = 0.01
 
 /**
- * @param values one for each run, oldest first; null where the run has none
+ * @param values one for each run, oldest first; NaN where the run has none
+ * @param scratch reused from metric to metric
  */
-export function trendOf(values: readonly (number | null)[]): Trend {
+export function trendOf(values: Float64Array, scratch: TrendScratch): Trend {
   const x: number[] = []
-  const y: number[] = []
-  values.forEach((value, run) => {
-    if (value === null) return
-    x.push(run)
-    y.push(value)
-  })
-  const n = y.length
-  const last = values.at(-1) ?? null
+  for (let run = 0; run < values.length; run++) if (!Number.isNaN(values[run])) x.push(run)
+  const n = x.length
+  const y = n === values.length ? values : Float64Array.from(x, (run) => values[run] as number)
+  const last = orNull(values.at(-1) ?? Number.NaN)
   if (n === 0)
     return {
       n,
@@ -55,37 +53,25 @@ export function trendOf(values: readonly (number | null)[]): Trend {
       band: null,
       enough_data: false,
     }
-  const { tau, p } = mannKendall(y)
+  const pairs = pairsOf(Float64Array.from(x), y, scratch)
+  const { tau, p } = significanceOf(y, pairs.s)
   return {
     n,
     mean: y.reduce((sum, value) => sum + value, 0) / n,
     median: median(y),
     mad: medianAbsoluteDeviation(y),
-    slope: orNull(theilSenSlope(x, y)),
+    slope: orNull(pairs.slope),
     tau: orNull(tau),
     p_value: orNull(p),
     last,
-    band: last === null ? null : bandOf(y.slice(0, -1), last),
+    band: last === null ? null : bandOf(y.subarray(0, -1), last),
     enough_data: n >= minTrendRuns,
   }
 }
 
 const orNull = (value: number): number | null => (Number.isNaN(value) ? null : value)
 
-/** Median of the slopes of all pairs with different x. NaN below two points. */
-export function theilSenSlope(x: ArrayLike<number>, y: ArrayLike<number>): number {
-  const n = x.length
-  const slopes = new Float64Array((n * (n - 1)) / 2)
-  let count = 0
-  for (let i = 0; i < n; i++)
-    for (let j = i + 1; j < n; j++) {
-      const run = (x[j] as number) - (x[i] as number)
-      if (run !== 0) slopes[count++] = ((y[j] as number) - (y[i] as number)) / run
-    }
-  return medianInPlace(slopes, count)
-}
-
-function bandOf(before: readonly number[], last: number): Trend['band'] {
+function bandOf(before: Float64Array, last: number): Trend['band'] {
   if (before.length < minBandRuns) return null
   const middle = median(before)
   const half = Math.max(bandWidth * medianAbsoluteDeviation(before), leastHalfBand * Math.abs(middle))

@@ -99,7 +99,7 @@ export const alertRuleRoutes: Routes =
             'bad_request',
             `${body.rule.metric} is looked at by the clock: expected a metric of runs`,
           )
-        const series = await readSeries(db, wiki.id, { window: body.runs ?? previewedRuns })
+        const series = await readSeries(db, wiki.id, body.runs ?? previewedRuns)
         const { baselineFigures } = await readRunTotals(db, wiki.id)
         const runs = previewRule(body.rule, series, baselineFigures)
         return { runs, raised: runs.filter((run) => run.told === 'raised').length }

@@ -15,9 +15,11 @@ import { ProblemError } from '../http/problem.ts'
 
 export async function findWiki(db: Executor, wikiId: number): Promise<WikiRow> {
   const wiki = await readWiki(db, wikiId)
-  if (!wiki) throw new ProblemError('wiki_not_found', `There is no wiki ${wikiId}`)
+  if (!wiki) throw noWiki(wikiId)
   return wiki
 }
+
+export const noWiki = (wikiId: number): ProblemError => new ProblemError('wiki_not_found', `There is no wiki ${wikiId}`)
 
 /** A job's path names no wiki, so whether the caller may see it is asked here. */
 export async function findJob(db: Executor, caller: Caller, jobId: string): Promise<JobView> {

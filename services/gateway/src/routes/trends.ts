@@ -1,16 +1,12 @@
 import { defaultTrendWindow, maxTrendWindow, TrendQuery, Trends, WikiParams } from '@tagloom/contracts'
-import { readRunTotals, readSeries } from '@tagloom/database'
-import { BriefCache } from '../runs/brief-cache.ts'
-import { trendsOf } from '../runs/trends.ts'
-import { findWiki } from './find.ts'
+import { KnownTrends } from '../runs/known-trends.ts'
+import { noWiki } from './find.ts'
 import type { Routes } from './index.ts'
-
-const rememberMs = 500
 
 export const trendRoutes: Routes =
   ({ db, config }) =>
   async (app) => {
-    const answers = new BriefCache<string>(config.ENABLE_QUERY_CACHING ? rememberMs : 0)
+    const trends = new KnownTrends(db, config.ENABLE_QUERY_CACHING)
     app.get(
       '/api/wikis/:wiki_id/trends',
       {
@@ -27,14 +23,8 @@ export const trendRoutes: Routes =
       },
       async ({ params, query }, reply) => {
         const { days, window = days === undefined ? defaultTrendWindow : maxTrendWindow } = query
-        const answer = await answers.get(`${params.wiki_id} ${window} ${days}`, async () => {
-          const wiki = await findWiki(db, params.wiki_id)
-          const [series, totals] = await Promise.all([
-            readSeries(db, wiki.id, { window, days }),
-            readRunTotals(db, wiki.id),
-          ])
-          return JSON.stringify(trendsOf(wiki.id, series, totals))
-        })
+        const answer = await trends.of(params.wiki_id, window, days)
+        if (answer === undefined) throw noWiki(params.wiki_id)
         return reply.type('application/json; charset=utf-8').send(answer as never)
       },
     )

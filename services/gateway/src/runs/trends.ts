@@ -1,21 +1,23 @@
 import { metricList, type NamedMetric, type Trends } from '@tagloom/contracts'
-import type { RunTotals, SeriesRun } from '@tagloom/database'
-import { type Trend, trendOf } from '@tagloom/kernels'
+import type { RecentRuns, RunTotals } from '@tagloom/database'
+import { createTrendScratch, type Trend, trendOf } from '@tagloom/kernels'
 import { changePercent, verdictOf } from './verdict.ts'
 
 const significant = 0.05
 
 /** What a series of runs says of every metric. */
-export function trendsOf(wikiId: number, series: readonly SeriesRun[], totals: RunTotals): Trends {
+export function trendsOf(wikiId: number, series: RecentRuns, totals: RunTotals): Trends {
+  const scratch = createTrendScratch()
+  const none = new Float64Array(series.at.length).fill(Number.NaN)
   return {
     wiki_id: wikiId,
-    runs: series.length,
+    runs: series.at.length,
     runs_recorded: totals.runs,
-    from: series[0]?.at.toISOString() ?? null,
-    to: series.at(-1)?.at.toISOString() ?? null,
+    from: timeOf(series.at[0]),
+    to: timeOf(series.at.at(-1)),
     baseline_job_id: totals.baselineJobId,
     metrics: metricList.map((metric) => {
-      const trend = trendOf(series.map((run) => run.figures[metric.name] ?? null))
+      const trend = trendOf(series.figures.get(metric.name) ?? none, scratch)
       return {
         metric: metric.name,
         group: metric.group,
@@ -27,6 +29,8 @@ export function trendsOf(wikiId: number, series: readonly SeriesRun[], totals: R
     }),
   }
 }
+
+const timeOf = (at: number | undefined): string | null => (at === undefined ? null : new Date(at).toISOString())
 
 function directionOf(metric: NamedMetric, trend: Trend): Trends['metrics'][number]['trend'] {
   if (!trend.enough_data || trend.slope === null) return 'unknown'

@@ -36,7 +36,7 @@ async function run({ seconds = 10, counters = {}, tagged = 100, options = {}, ..
     if (sample.stage === 'propagate') return { ...sample, counters: { ...sample.counters, pages_tagged: tagged / 2 } }
     return sample
   })
-  await db.transaction((tx) => saveSamples(tx, samples))
+  await saveSamples(db, samples)
   await addRunEvaluation(db, { jobId, wikiId, completedAt: new Date(), expectedSamples: samples.length })
   const commit = commitTo(db)
   await judgeDueRuns({

@@ -62,7 +62,7 @@ function deliver(more: Partial<DeliveryDeps> = {}): void {
 /** A run of the wiki, recorded and judged. */
 async function run(silhouette: number): Promise<void> {
   const jobId = await completedJob(db, wikiId)
-  await db.transaction((tx) => saveSamples(tx, samplesOf(wikiId, jobId, { silhouette })))
+  await saveSamples(db, samplesOf(wikiId, jobId, { silhouette }))
   await addRunEvaluation(db, { jobId, wikiId, completedAt: new Date(), expectedSamples: 5 })
   const samples = samplesInDatabase(db)
   await judgeDueRuns({ db, commit: commitTo(db), samples, store: true, graceSeconds: 3600, onRecord: () => {} })

@@ -9,7 +9,7 @@ export interface MetricsSampledDeps {
 }
 
 /**
- * Stores what batches measured, many in one statement. A second delivery changes nothing: a sample is kept by (job, stage, batch),
+ * Stores what batches measured, many at once. A second delivery changes nothing: a sample is kept by (job, stage, batch),
  * and of two that differ the later one stays, whichever comes first.
  */
 export async function handleSamples(
@@ -17,6 +17,6 @@ export async function handleSamples(
   deps: MetricsSampledDeps,
 ): Promise<void> {
   const samples = messages.map((message) => message.data as MetricSample)
-  await deps.samples.save(samples)
+  await deps.samples.save(samples, { again: messages.some((message) => message.deliveryCount > 1) })
   for (const jobId of new Set(samples.map((sample) => sample.job_id))) deps.live.touch(jobId)
 }

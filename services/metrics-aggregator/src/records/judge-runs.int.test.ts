@@ -1,6 +1,7 @@
 import { type AlertRule, qualityThresholds } from '@tagloom/contracts'
 import {
   acknowledgeAlert,
+  addForgottenEvaluations,
   addRunEvaluation,
   addSilence,
   type Database,
@@ -44,7 +45,7 @@ beforeEach(async () => {
 })
 
 const store = (jobId: string, figures?: RunFigures, from = 0) =>
-  db.transaction((tx) => saveSamples(tx, samplesOf(wikiId, jobId, figures).slice(from)))
+  saveSamples(db, samplesOf(wikiId, jobId, figures).slice(from))
 
 async function run(figures?: RunFigures, options = {}): Promise<string> {
   const jobId = await completedJob(db, wikiId, options)
@@ -142,19 +143,98 @@ describe('records', () => {
     expect((await readClusterMetrics(db, wikiId, { days: 1 })).historical_trend.avg_cluster_count).toBe(5)
   })
 
+  it('gives a judgement and a sample that meet either the sample or a record to be made again', async () => {
+    const jobId = await completedJob(db, wikiId)
+    await store(jobId, {}, 1)
+    await addRunEvaluation(db, { jobId, wikiId, completedAt: new Date(0), expectedSamples: 5 })
+    const storing = Promise.withResolvers<number>()
+    await judgeDueRuns({
+      ...deps,
+      samples: {
+        ...deps.samples,
+        read: async (wiki, job) => {
+          const read = await deps.samples.read(wiki, job)
+          // It comes when the judgement has read and has not committed, and waits for that.
+          storing.resolve(store(jobId))
+          return read
+        },
+      },
+    })
+    await storing.promise
+    expect((await readRecord(db, jobId))?.samples.received).toBe(4)
+    expect(await renewStaleRecords(deps)).toBe(1)
+    expect((await readRecord(db, jobId))?.samples.received).toBe(5)
+  })
+
   it('keeps by count and age, but never loses the last run or the baseline', async () => {
     const jobs = [await run(), await run(), await run(), await run()]
     await db.transaction((tx) => setBaseline(tx, wikiId, jobs[0] as string, 'test'))
-    await expireRunData(db, { days: 365, runsPerWiki: 2 })
-    const left = await Promise.all(jobs.map((id) => readRecord(db, id)))
-    expect(left.map((record) => record !== undefined)).toEqual([true, false, true, true])
+    const kept = { days: 365, runsPerWiki: 2, judgedDays: 8 }
+    await expireRunData(db, kept)
+    const left = async () => {
+      const records = await Promise.all(jobs.map((id) => readRecord(db, id)))
+      return records.map((record) => record !== undefined)
+    }
+    expect(await left()).toEqual([true, false, true, true])
     expect((await readRunTotals(db, wikiId)).runs).toBe(3)
-    await db.pool.query(
-      "update clustering_metrics set created_at = created_at - interval '400 days' where wiki_id = $1",
-      [wikiId],
-    )
-    await expireRunData(db, { days: 365, runsPerWiki: 0 })
+    const byJob = async (table: string) => {
+      const { rows } = await db.pool.query(`select distinct job_id from ${table} where wiki_id = $1`, [wikiId])
+      return jobs.map((id) => rows.some((row) => row.job_id === id))
+    }
+    expect(await byJob('metric_samples')).toEqual([true, false, true, true])
+    // The mark that it was judged outlives its record: without it the job would be found again, and judged anew.
+    expect(await byJob('run_evaluations')).toEqual([true, true, true, true])
+    await addForgottenEvaluations(db, 7)
+    expect(await judgeDueRuns(deps)).toBe(0)
+
+    const age = async (days: number) => {
+      for (const [table, column] of [
+        ['clustering_metrics', 'created_at'],
+        ['run_evaluations', 'completed_at'],
+        ['metric_samples', 'recorded_at'],
+      ])
+        await db.pool.query(`update ${table} set ${column} = ${column} - $2 * interval '1 day' where wiki_id = $1`, [
+          wikiId,
+          days,
+        ])
+    }
+    await age(9)
+    await expireRunData(db, kept)
+    expect(await byJob('run_evaluations')).toEqual([true, false, true, true])
+    await age(391)
+    await expireRunData(db, { ...kept, runsPerWiki: 0 })
+    expect(await left()).toEqual([true, false, false, true])
+    expect(await byJob('run_evaluations')).toEqual([false, false, false, false])
+    expect(await byJob('metric_samples')).toEqual([false, false, false, false])
     expect((await readRunTotals(db, wikiId)).totals.cluster_count).toEqual({ n: 2, sum: 10 })
+  })
+
+  it('does not bring a removed record back when a sample comes late', async () => {
+    const gone = await run()
+    await run()
+    await expireRunData(db, { days: 365, runsPerWiki: 1, judgedDays: 8 })
+    expect(await readRecord(db, gone)).toBeUndefined()
+    await store(gone)
+    expect(await renewStaleRecords(deps)).toBe(0)
+    expect(await readRecord(db, gone)).toBeUndefined()
+  })
+
+  it('keeps resolved alerts by count and age too, and open ones always', async () => {
+    const insert = (open: boolean, at: string) =>
+      db.pool.query(
+        `insert into alerts (wiki_id, rule, severity, state, metric, threshold, message, action, open, resolved_at)
+         values ($1, 'rule', 'info', $2, 'cluster_count', 1, 'm', 'a', $3, $4)`,
+        [wikiId, open ? 'firing' : 'resolved', open, open ? null : at],
+      )
+    const recently = new Date().toISOString()
+    await insert(false, '2020-01-01T00:00:00Z')
+    for (let i = 0; i < 3; i++) await insert(false, recently)
+    await insert(true, '')
+    const states = async () => (await alerts()).map((alert) => alert.state).sort()
+    await expireRunData(db, { days: 365, runsPerWiki: 0, judgedDays: 8 })
+    expect(await states()).toEqual(['firing', 'resolved', 'resolved', 'resolved'])
+    await expireRunData(db, { days: 365, runsPerWiki: 2, judgedDays: 8 })
+    expect(await states()).toEqual(['firing', 'resolved', 'resolved'])
   })
 })
 

@@ -52,25 +52,26 @@ export async function judgeDueRuns(deps: JudgeDeps, signal?: AbortSignal): Promi
 }
 
 async function judgeRun(run: DueRun, deps: JudgeDeps): Promise<boolean> {
-  const ready = run.overdue || (deps.store && run.samples >= run.expectedSamples)
-  if (!ready && deps.store) return false
+  if (!run.overdue && (await samplesOf(run, deps)) < run.expectedSamples) return false
   const job = await readJob(deps.db, run.jobId)
   if (!job) return false
   const outcome = await deps.commit(async (tx, owe) => {
     await lockWikiAlerts(tx, run.wikiId)
-    const samples = await deps.samples.read(run.wikiId, run.jobId)
-    const complete = samples.length >= run.expectedSamples
-    if (!complete && !run.overdue) return undefined
+    // Marked before its samples are read: whoever stores one from now on waits, sees the mark, and makes the record stale.
     if (!(await finishRunEvaluation(tx, run.jobId))) return undefined
+    const samples = await deps.samples.read(run.wikiId, run.jobId)
     const record = recordOf(job, samples, run.expectedSamples, run.completedAt)
     if (deps.store) await saveRecord(tx, record)
     if (!job.dryRun) await judgeRecord(tx, owe, record, job)
-    return { record, complete }
+    return { record, complete: samples.length >= run.expectedSamples }
   })
   if (!outcome) return false
   deps.onRecord(factsOf(outcome.record, job), outcome.complete)
   return true
 }
+
+const samplesOf = async (run: DueRun, { store, samples }: JudgeDeps): Promise<number> =>
+  store ? run.samples : (await samples.read(run.wikiId, run.jobId)).length
 
 /** Makes the records again that got samples after they were made. Alerts are not judged twice. @returns how many */
 export async function renewStaleRecords(deps: JudgeDeps, signal?: AbortSignal): Promise<number> {

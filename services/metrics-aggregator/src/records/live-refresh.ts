@@ -4,8 +4,9 @@ import { recordOf } from './job-record.ts'
 import type { Samples } from './samples.ts'
 
 /*
- * Keeps live records within a second of the work. A job that something happened to is touched; a touched job's record is made again, at most
- * every `everyMs`, and a large one so seldom that making it takes a fifth of the time. A failure leaves the job touched.
+ * Keeps live records within a second of the work. A job that something happened to is touched; touched jobs' records are made again in rounds,
+ * at most every `everyMs`, and where they are many or large so seldom that making them takes a fifth of the time: a backlog is drained
+ * first. A round is bounded, and who waits longest comes first. A failure leaves the job touched.
  */
 
 export interface LiveRefresh {
@@ -23,49 +24,54 @@ export interface LiveRefreshDeps {
 }
 
 const restFactor = 4
+const roundMs = 200
 
 export function startLiveRefresh(deps: LiveRefreshDeps): LiveRefresh {
+  // In the order in which they were touched first since their record was made
   const touched = new Set<string>()
-  const notBefore = new Map<string, number>()
   let timer: NodeJS.Timeout | undefined
   let running: Promise<void> | undefined
+  let restUntil = 0
   let stopped = false
 
-  const round = async (now: number, all: boolean): Promise<void> => {
+  const round = async (withinMs: number): Promise<void> => {
+    const end = performance.now() + withinMs
     for (const jobId of [...touched]) {
-      if (!all && (notBefore.get(jobId) ?? 0) > now) continue
+      if (performance.now() > end) return
       touched.delete(jobId)
-      const started = performance.now()
       try {
         await refresh(jobId, deps)
       } catch (error) {
         touched.add(jobId)
         deps.onError(error as Error)
       }
-      notBefore.set(jobId, Date.now() + Math.max(deps.everyMs, (performance.now() - started) * restFactor))
     }
-    for (const [jobId, until] of notBefore) if (until < now && !touched.has(jobId)) notBefore.delete(jobId)
   }
   const schedule = (): void => {
-    if (timer || stopped) return
-    timer = setTimeout(() => {
-      timer = undefined
-      running = round(Date.now(), false).finally(() => {
-        running = undefined
-        if (touched.size > 0) schedule()
-      })
-    }, deps.everyMs)
+    if (timer || running || stopped) return
+    timer = setTimeout(
+      () => {
+        timer = undefined
+        const started = performance.now()
+        running = round(roundMs).finally(() => {
+          running = undefined
+          restUntil = performance.now() + (performance.now() - started) * restFactor
+          if (touched.size > 0) schedule()
+        })
+      },
+      Math.max(deps.everyMs, restUntil - performance.now()),
+    )
   }
   return {
     touch(jobId) {
       touched.add(jobId)
-      if (!running) schedule()
+      schedule()
     },
     async stop() {
       stopped = true
       clearTimeout(timer)
       await running
-      await round(Date.now(), true)
+      await round(Number.POSITIVE_INFINITY)
     },
   }
 }

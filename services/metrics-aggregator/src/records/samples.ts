@@ -4,12 +4,13 @@ import type { LiveRecords } from '@tagloom/service-kit/live-records'
 
 /** Where samples are kept until their record is old: the database, or with STORE_METRICS_IN_DB=false the live store. */
 export interface Samples {
-  save(samples: readonly MetricSample[]): Promise<void>
+  /** @param given.again whether some of them may be kept already */
+  save(samples: readonly MetricSample[], given: { readonly again: boolean }): Promise<void>
   read(wikiId: number, jobId: string): Promise<MetricSample[]>
 }
 
 export const samplesInDatabase = (db: Database): Samples => ({
-  save: async (samples) => void (await db.transaction((tx) => saveSamples(tx, samples))),
+  save: async (samples, given) => void (await saveSamples(db, samples, given)),
   read: (_, jobId) => readSamples(db, jobId),
 })
 
