@@ -59,6 +59,27 @@ naming as (
     select (select count(*) from cluster_tags t where t.job_id = c.job_id and t.cluster_no = c.no) as tags,
       coalesce((select t.confidence from cluster_tags t where t.job_id = c.job_id and t.cluster_no = c.no and t.rank = 0), 0) as best
     from clusters c where c.job_id = $1) x),
+previous as (
+  select earlier.id from jobs earlier, jobs own where own.id = $1 and earlier.wiki_id = own.wiki_id and earlier.status = 'completed'
+    and earlier.ended_at < own.created_at order by earlier.ended_at desc limit 1),
+topics as (
+  select p.job_id, p.page_id, c.lineage_id from job_pages p
+  left join (cluster_members m join clusters c on c.job_id = m.job_id and c.no = m.cluster_no and c.chosen)
+    on m.job_id = p.job_id and m.page_id = p.page_id
+  where p.job_id = $1 or p.job_id = (select id from previous)),
+churn as (
+  select 100.0 * count(*) filter (where old.lineage_id is distinct from new.lineage_id) / nullif(count(*), 0) as percentage
+  from topics new join topics old on old.page_id = new.page_id and old.job_id <> new.job_id where new.job_id = $1),
+events as (
+  select count(*) filter (where lineage_event = 'continued') as continued, count(*) filter (where lineage_event = 'born') as born,
+    count(*) filter (where lineage_event = 'split') as split, count(*) filter (where lineage_event = 'merged') as merged
+  from clusters where job_id = $1 and chosen),
+gone as (
+  select count(*) as died from clusters old where old.job_id = (select id from previous) and old.chosen and not exists (
+    select from clusters new where new.job_id = $1 and (new.lineage_id = old.lineage_id or new.lineage_from ? old.lineage_id))),
+core as (
+  select count(*) as n from cluster_members m join clusters c on c.job_id = m.job_id and c.no = m.cluster_no
+  where m.job_id = $1 and c.chosen and not m.attached),
 spent as (
   select coalesce((select tokens from llm_spending where job_id = $1), 0) as tokens,
     coalesce((select cost_usd from llm_spending where job_id = $1), 0) as usd)
@@ -73,10 +94,13 @@ select job.seconds as total_pipeline_duration_seconds,
   pages.n as pages_processed, pages.tagged as pages_tagged, pages.n - pages.tagged as pages_untagged, pages.applied as total_tags_applied,
   pages.applied::float8 / pages.n as avg_tags_per_page, pages.fewest as min_tags_per_page, pages.most as max_tags_per_page,
   pages.applied::float8 / pages.tagged as avg_tags_per_tagged_page, 100.0 * pages.tagged / pages.n as coverage_percentage,
+  100.0 * (pages.n - core.n) / pages.n as outlier_percentage_before_attaching, churn.percentage as churn_percentage,
+  events.continued as clusters_continued, events.born as clusters_born, events.split as clusters_split, events.merged as clusters_merged,
+  gone.died as clusters_died, null as gold_ami, null as gold_ari, null as gold_purity, null as seed_stability_ari,
   spent.tokens as llm_tokens, spent.usd as llm_cost_usd,
   100 * greatest(spent.tokens / (options ->> 'llm_budget_tokens')::float8, spent.usd / (options ->> 'llm_budget_usd')::float8)
     as llm_budget_percentage
-from job, pages, clustered, naming, spent`
+from job, pages, clustered, naming, churn, events, gone, core, spent`
 
 /** Rousseeuw's definition, pair by pair in double precision: mean of (b − a) / max(a, b); a page alone in its cluster counts 0. */
 async function cosineSilhouette(db: Database, jobId: string): Promise<number | null> {
