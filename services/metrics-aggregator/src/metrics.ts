@@ -1,6 +1,15 @@
 import { metricList } from '@tagloom/contracts'
 import { countAlerts, type Database, readDeliveryLag, readLastRuns } from '@tagloom/database'
-import { Gauge, type Registry } from '@tagloom/service-kit'
+import { Counter, Gauge, type Registry } from '@tagloom/service-kit'
+
+/** Tries at a run's record that failed by the run's own figures */
+export const recordFailuresIn = (registry: Registry): Counter<'outcome'> =>
+  new Counter({
+    name: 'tagloom_record_failures_total',
+    help: 'Run records that could not be made or stored: to be tried again (retried), or not any more (given_up)',
+    labelNames: ['outcome'],
+    registers: [registry],
+  })
 
 /** A scrape asks the database at most once in so long. */
 const freshForMs = 5_000
