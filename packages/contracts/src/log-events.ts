@@ -376,6 +376,12 @@ const records = {
     description: 'A job is completed but samples are missing; the record is made again when they come',
     fields: { samples: count, expected: count },
   }),
+  record_failed: declare({
+    level: 'ERROR',
+    scope: 'job',
+    description: 'The record of a completed job could not be made or stored, and is given up; the runs after it go on',
+    fields: { tries: count, reason },
+  }),
   records_expired: declare({
     level: 'INFO',
     scope: 'service',

@@ -1,5 +1,16 @@
 import Type, { type Static } from 'typebox'
+import { fractionalCounters } from './record-measures.ts'
 import { services, stages } from './stages.ts'
+
+const Counters = Type.Unsafe<Record<string, number>>(
+  Type.Object(
+    Object.fromEntries(fractionalCounters.map((name) => [name, Type.Optional(Type.Number({ minimum: 0 }))])),
+    {
+      additionalProperties: Type.Integer({ minimum: 0 }),
+      description: 'Counts are whole; only money has a fraction',
+    },
+  ),
+)
 
 /**
  * What one batch of one stage measured. Keyed by (job, stage, batch): a second delivery overwrites and never adds.
@@ -14,7 +25,7 @@ export const MetricSample = Type.Object({
   started_at: Type.String({ format: 'date-time' }),
   ended_at: Type.String({ format: 'date-time' }),
   duration_seconds: Type.Number({ minimum: 0 }),
-  counters: Type.Record(Type.String(), Type.Number()),
+  counters: Counters,
   gauges: Type.Record(Type.String(), Type.Number()),
   values: Type.Optional(Type.Record(Type.String(), Type.Array(Type.Number(), { maxItems: 10_000 }))),
   details: Type.Optional(Type.Record(Type.String(), Type.Unknown())),

@@ -11,6 +11,8 @@ interface MeasureDeclaration {
   /** The stage that takes it, or `any` */
   readonly stage: Stage | 'any'
   readonly description: string
+  /** Counters are whole numbers but for those that say so */
+  readonly fractional?: true
 }
 
 export const measures = {
@@ -92,7 +94,12 @@ export const measures = {
   parsing_errors: { kind: 'counter', stage: 'label', description: 'Answers that could not be read as labels' },
   llm_tokens_in: { kind: 'counter', stage: 'label', description: 'Tokens sent to a language model' },
   llm_tokens_out: { kind: 'counter', stage: 'label', description: 'Tokens received from it' },
-  llm_cost_usd: { kind: 'counter', stage: 'label', description: 'What the calls cost by the price table' },
+  llm_cost_usd: {
+    kind: 'counter',
+    stage: 'label',
+    description: 'What the calls cost by the price table',
+    fractional: true,
+  },
   llm_latency_ms: { kind: 'values', stage: 'label', description: 'Time of each call of the labeller' },
   clusters_labelled: { kind: 'counter', stage: 'label', description: 'Clusters that have their final tags (resolve)' },
   cluster_tags: { kind: 'counter', stage: 'label', description: 'Tags on clusters, over all of them (resolve)' },
@@ -128,6 +135,11 @@ type Measures = typeof measures
 type Of<Kind extends MeasureDeclaration['kind']> = {
   [Name in keyof Measures]: Measures[Name]['kind'] extends Kind ? Name : never
 }[keyof Measures]
+
+/** The counters that may have a fraction: what counts money */
+export const fractionalCounters: readonly string[] = Object.entries<MeasureDeclaration>(measures).flatMap(
+  ([name, { fractional }]) => (fractional ? [name] : []),
+)
 
 /** Counters with a bucket behind a dot: `pages_by_tags.3` counts the pages of the batch that got exactly 3 tags. */
 export type BucketCounter = `pages_by_tags.${number}`

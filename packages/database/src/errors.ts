@@ -29,6 +29,13 @@ export const isConflict = (error: unknown): boolean =>
 /** Whether the server refused a statement or broke off a transaction. */
 export const isDatabaseError = (error: unknown): boolean => someCause(error, (at) => at instanceof pg.DatabaseError)
 
+/** 22 data exception, 23 integrity constraint, 54 program limit exceeded: such values are never taken, however often they are sent */
+const refusedValues = /^(22|23|54)/
+
+/** Whether the server refused the values themselves, which says nothing about other rows. */
+export const isRefused = (error: unknown): boolean =>
+  someCause(error, (at) => at instanceof pg.DatabaseError && refusedValues.test(at.code ?? ''))
+
 function someCause(error: unknown, is: (at: Error) => boolean): boolean {
   for (let at = error, depth = 0; at instanceof Error && depth < 10; at = at.cause, depth++) if (is(at)) return true
   return false

@@ -98,7 +98,7 @@ export {
   readPagesToEmbed,
   saveEmbeddings,
 } from './embeddings.ts'
-export { DatabaseUnavailable, isConflict, isDatabaseError, JobNotRunning } from './errors.ts'
+export { DatabaseUnavailable, isConflict, isDatabaseError, isRefused, JobNotRunning } from './errors.ts'
 export { ensureTags } from './imported-tags.ts'
 export { findJobByIdempotencyKey, type JobView, listJobs, readJobView } from './job-reading.ts'
 export {
@@ -189,6 +189,8 @@ export {
   addRunEvaluation,
   type DueRun,
   finishRunEvaluation,
+  noteRunFailure,
+  type RunEvaluation,
   readDueRuns,
   readRunEvaluation,
   takeStaleRun,

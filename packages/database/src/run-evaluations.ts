@@ -44,7 +44,7 @@ export interface DueRun extends RunEvaluation {
 
 /**
  * The oldest run of each wiki that is not judged yet. Runs of a wiki are judged in the order of their completion, so a run
- * whose samples are still on their way holds up those after it, for as long as the grace lasts.
+ * whose samples are still on their way holds up those after it, for as long as the grace lasts; so does one that failed, until it is given up.
  */
 export async function readDueRuns(db: Executor, graceSeconds: number, limit: number): Promise<DueRun[]> {
   const result = await db.orm.execute<{
@@ -61,7 +61,8 @@ export async function readDueRuns(db: Executor, graceSeconds: number, limit: num
       select distinct on (wiki_id) * from run_evaluations where evaluated_at is null
       order by wiki_id, completed_at, job_id limit ${limit}
     ) e
-    cross join lateral (select count(*)::int as samples from metric_samples m where m.job_id = e.job_id) s`)
+    cross join lateral (select count(*)::int as samples from metric_samples m where m.job_id = e.job_id) s
+    where e.retry_at is null or e.retry_at <= now()`)
   return result.rows.map((row) => ({
     jobId: row.job_id,
     wikiId: row.wiki_id,
@@ -78,11 +79,13 @@ export async function readRunEvaluation(db: Executor, jobId: string): Promise<Ru
   return rows[0]
 }
 
+const noFailure = { failures: 0, retryAt: null, gaveUp: null }
+
 /** Marks a run judged. @returns false when another did it already */
 export async function finishRunEvaluation(tx: Transaction, jobId: string): Promise<boolean> {
   const rows = await tx.orm
     .update(runEvaluations)
-    .set({ evaluatedAt: sql`now()` as never })
+    .set({ evaluatedAt: sql`now()` as never, ...noFailure })
     .where(and(eq(runEvaluations.jobId, jobId), sql`${runEvaluations.evaluatedAt} is null`))
     .returning({ jobId: runEvaluations.jobId })
   return rows.length > 0
@@ -96,9 +99,51 @@ export async function takeStaleRun(tx: Transaction): Promise<RunEvaluation | und
   const [row] = await tx.orm
     .select()
     .from(runEvaluations)
-    .where(eq(runEvaluations.stale, true))
+    .where(
+      and(
+        eq(runEvaluations.stale, true),
+        sql`(${runEvaluations.retryAt} is null or ${runEvaluations.retryAt} <= now())`,
+      ),
+    )
     .limit(1)
     .for('update', { skipLocked: true })
-  if (row) await tx.orm.update(runEvaluations).set({ stale: false }).where(eq(runEvaluations.jobId, row.jobId))
+  if (row)
+    await tx.orm
+      .update(runEvaluations)
+      .set({ stale: false, ...noFailure })
+      .where(eq(runEvaluations.jobId, row.jobId))
   return row
+}
+
+export interface RunFailure {
+  readonly reason: string
+  /** Tries in a row, this one among them, after which the run is given up */
+  readonly mostTries: number
+  /** Before the second try; doubled before each later one */
+  readonly pauseSeconds: number
+}
+
+/**
+ * Notes that a run could not be judged, or its stale record not be made again. Given up, it counts as judged, with the reason beside it
+ * and with the record that it had, if any.
+ * @returns tries so far, and whether it is given up; undefined when another noted this try, or finished the run
+ */
+export async function noteRunFailure(
+  db: Executor,
+  jobId: string,
+  { reason, mostTries, pauseSeconds }: RunFailure,
+): Promise<{ readonly tries: number; readonly givenUp: boolean } | undefined> {
+  const { rows } = await db.orm.execute<{ tries: number; given_up: boolean }>(sql`
+    with failed as (
+      select job_id, failures + 1 as tries, failures + 1 >= ${mostTries} as given_up from run_evaluations
+      where job_id = ${jobId} and (evaluated_at is null or stale) and (retry_at is null or retry_at <= now()) for update)
+    update run_evaluations e set
+      failures = case when given_up then 0 else tries end,
+      retry_at = case when given_up then null else now() + ${pauseSeconds} * interval '1 second' * power(2, tries - 1) end,
+      gave_up = case when given_up then ${reason} end,
+      evaluated_at = case when given_up then coalesce(evaluated_at, now()) else evaluated_at end,
+      stale = stale and not given_up
+    from failed where e.job_id = failed.job_id
+    returning tries, given_up`)
+  return rows[0] && { tries: rows[0].tries, givenUp: rows[0].given_up }
 }

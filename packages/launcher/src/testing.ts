@@ -13,6 +13,7 @@ import { type WikiSource, wikiAt } from './wiki-source.ts'
 
 export { demoWiki } from './demo-wiki.ts'
 export type { GatewayClient, JobNews } from './gateway-client.ts'
+export { type ServerSentEvent, serverSentEvents } from './server-sent-events.ts'
 export type { SupervisedService } from './supervised-service.ts'
 export { type WikiSource, wikiAt } from './wiki-source.ts'
 

@@ -1,6 +1,6 @@
 import { openTestBus } from '@tagloom/bus/testing'
 import type { MetricSample } from '@tagloom/contracts'
-import { type Database, listAlerts, readRecord } from '@tagloom/database'
+import { addRunEvaluation, type Database, listAlerts, readRecord, readSamples, saveSamples } from '@tagloom/database'
 import { createTestWiki, openTestDatabase } from '@tagloom/database/testing'
 import { openLiveRecords } from '@tagloom/service-kit/live-records'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
@@ -62,6 +62,46 @@ describe('the aggregator', () => {
     const { rows } = await db.pool.query('select 1 from metric_samples where job_id = $1', [jobId])
     expect(rows).toEqual([])
     expect(await readRecord(db, jobId)).toBeUndefined()
+  })
+
+  it('puts a sample whose count has a fraction with the dead, says why, and stores the others', async () => {
+    const wikiId = await createTestWiki(db)
+    await aggregators.start()
+    const jobId = await completedJob(db, wikiId)
+    const good = samplesOf(wikiId, jobId).at(-1) as MetricSample
+    await aggregators.publishSample({ ...good, batch: 'bad', counters: { ...good.counters, tags_applied: 1.5 } })
+    await aggregators.publishSample({ ...good, counters: { ...good.counters, llm_cost_usd: 0.031 } })
+    await until(async () => (await bus.deadLetters()).some((letter) => letter.body.includes(jobId)))
+    const letter = (await bus.deadLetters()).find(({ body }) => body.includes(jobId))
+    expect(letter?.reason).toMatch(/\/counters\/tags_applied must be integer/)
+    await until(async () => (await readSamples(db, jobId)).length > 0)
+    expect((await readSamples(db, jobId)).map(({ batch, counters }) => [batch, counters.llm_cost_usd])).toEqual([
+      [good.batch, 0.031],
+    ])
+  })
+
+  it('says once that a record is given up, counts it, and goes on with other wikis', async () => {
+    const wikiId = await createTestWiki(db)
+    const child = await aggregators.start()
+    const jobId = await completedJob(db, wikiId)
+    const sample = samplesOf(wikiId, jobId).at(-1) as MetricSample
+    await saveSamples(db, [{ ...sample, counters: { pages_processed: 1, tags_applied: 1.5 } }])
+    await addRunEvaluation(db, { jobId, wikiId, completedAt: new Date(0), expectedSamples: 1 })
+    const other = await createTestWiki(db)
+    const { jobId: fine } = await aggregators.run(other)
+    await until(async () => (await readRecord(db, fine)) !== undefined)
+    const told = () => child.lines.filter((line) => line.event === 'record_failed')
+    await until(async () => {
+      await db.pool.query('update run_evaluations set retry_at = now() where retry_at is not null')
+      return told().length > 0
+    })
+    expect(told()).toEqual([expect.objectContaining({ level: 'ERROR', wiki_id: wikiId, job_id: jobId, tries: 3 })])
+    const metrics = await (await fetch(`${child.address}/metrics`)).text()
+    const counted = /^tagloom_record_failures_total\{.*outcome="(\w+)".*\} (\d+)$/gm
+    expect([...metrics.matchAll(counted)].map(([, outcome, count]) => `${outcome} ${count}`).sort()).toEqual([
+      'given_up 1',
+      'retried 2',
+    ])
   })
 
   it('says in the log what fired and what to do, with the ids of the job', async () => {

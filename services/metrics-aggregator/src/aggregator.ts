@@ -1,7 +1,7 @@
 import type { BatchConsumption, Bus, Consumption } from '@tagloom/bus'
 import { events } from '@tagloom/contracts'
 import { addForgottenEvaluations, type Database, expireRunData, listRunningJobs } from '@tagloom/database'
-import type { Log, Relay } from '@tagloom/service-kit'
+import type { Counter, Log, Relay } from '@tagloom/service-kit'
 import type { LiveRecords } from '@tagloom/service-kit/live-records'
 import { judgeByClock } from './alerts/judge-clock.ts'
 import type { Config } from './config.ts'
@@ -25,6 +25,7 @@ export interface AggregatorDeps {
   readonly log: Log
   readonly config: Config
   readonly receivers: readonly Receiver[]
+  readonly recordFailures: Counter<'outcome'>
 }
 
 export interface Aggregator {
@@ -37,6 +38,7 @@ const everyMinute = 60_000
 const everyHour = 3_600_000
 const liveEveryMs = 250
 const samplesAtOnce = 1_000
+const recordRetryPauseSeconds = 5
 /** As long as the event stream keeps a job.completed */
 const forgottenDays = 7
 
@@ -73,6 +75,11 @@ export async function startAggregator(deps: AggregatorDeps): Promise<Aggregator>
       log.event(complete ? 'record_stored' : 'record_incomplete', record)
       delivery.wake()
     },
+    onFailure: (failure, givenUp) => {
+      deps.recordFailures.inc({ outcome: givenUp ? 'given_up' : 'retried' })
+      if (givenUp) log.event('record_failed', failure)
+    },
+    retryPauseSeconds: recordRetryPauseSeconds,
   }
   const judging = startLoop(
     everySecond,

@@ -4,7 +4,7 @@ import fastify, { type FastifyInstance } from 'fastify'
 import { type Aggregator, startAggregator } from './aggregator.ts'
 import type { Config } from './config.ts'
 import { parseReceivers } from './delivery/receivers.ts'
-import { exposeRuns } from './metrics.ts'
+import { exposeRuns, recordFailuresIn } from './metrics.ts'
 
 /** The aggregator's app, not listening. Its work begins when it is ready and ends before it closes. */
 export async function buildApp(deps: ServiceDeps<Config>): Promise<FastifyInstance> {
@@ -18,9 +18,11 @@ export async function buildApp(deps: ServiceDeps<Config>): Promise<FastifyInstan
     onRedisError: (error) => log.event('connection_lost', { server: 'redis', reason: error.message }),
   })
   exposeRuns(deps.registry, db, config.METRICS_EXPOSED_WIKIS)
+  const recordFailures = recordFailuresIn(deps.registry)
   let aggregator: Aggregator | undefined
   app.addHook('onReady', async () => {
-    aggregator = await startAggregator({ db, bus, commit: deps.relay.commit, live, log, config, receivers })
+    const { commit } = deps.relay
+    aggregator = await startAggregator({ db, bus, commit, live, log, config, receivers, recordFailures })
   })
   app.addHook('preClose', async () => {
     await aggregator?.stop()

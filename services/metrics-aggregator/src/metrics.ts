@@ -1,6 +1,15 @@
 import { metricList } from '@tagloom/contracts'
 import { countAlerts, type Database, readDeliveryLag, readLastRuns } from '@tagloom/database'
-import { Gauge, type Registry } from '@tagloom/service-kit'
+import { Counter, Gauge, type Registry } from '@tagloom/service-kit'
+
+/** Tries at a run's record that failed by the run's own figures */
+export const recordFailuresIn = (registry: Registry): Counter<'outcome'> =>
+  new Counter({
+    name: 'tagloom_record_failures_total',
+    help: 'Run records that could not be made or stored: to be tried again (retried), or not any more (given_up)',
+    labelNames: ['outcome'],
+    registers: [registry],
+  })
 
 /** A scrape asks the database at most once in so long. */
 const freshForMs = 5_000
@@ -11,61 +20,72 @@ const freshForMs = 5_000
  */
 export function exposeRuns(registry: Registry, db: Database, wikis: number): void {
   const registers = [registry]
+  let freshUntil = 0
+  let reading: Promise<void> | undefined
+  // Every gauge waits for the one reading: a gauge that did not would show what the scrape before had read.
+  const collect = (): Promise<void> => {
+    if (reading && Date.now() < freshUntil) return reading
+    freshUntil = Date.now() + freshForMs
+    reading = read()
+    return reading
+  }
   const figures = new Gauge({
     name: 'tagloom_run_figure',
     help: "A metric of a wiki's last run; docs/metrics.md says what each means",
     labelNames: ['wiki_id', 'group', 'metric', 'unit'],
     registers,
+    collect,
   })
   const completed = new Gauge({
     name: 'tagloom_run_completed_timestamp_seconds',
     help: "When a wiki's last recorded run was completed",
     labelNames: ['wiki_id'],
     registers,
+    collect,
   })
   const alerts = new Gauge({
     name: 'tagloom_alerts',
     help: 'Alerts by state; resolved ones of the last day',
     labelNames: ['state', 'severity'],
     registers,
+    collect,
   })
   const due = new Gauge({
     name: 'tagloom_alert_deliveries_due',
     help: 'Deliveries that a receiver has not taken yet',
     labelNames: ['receiver'],
     registers,
+    collect,
   })
   const lag = new Gauge({
     name: 'tagloom_alert_delivery_lag_seconds',
     help: 'Age of the oldest delivery that a receiver has not taken yet',
     labelNames: ['receiver'],
     registers,
+    collect,
   })
-  let freshUntil = 0
-  // One collector fills all gauges, so that a scrape costs three queries.
-  new Gauge({
+  const collected = new Gauge({
     name: 'tagloom_run_figures_collected_timestamp_seconds',
     help: 'When the figures of runs and alerts were last read',
     registers,
-    async collect() {
-      if (Date.now() < freshUntil) return
-      freshUntil = Date.now() + freshForMs
-      const [runs, states, owed] = await Promise.all([readLastRuns(db, wikis), countAlerts(db), readDeliveryLag(db)])
-      for (const gauge of [figures, completed, alerts, due, lag]) gauge.reset()
-      for (const run of runs) {
-        const wiki_id = String(run.wikiId)
-        completed.set({ wiki_id }, run.at.getTime() / 1000)
-        for (const { name, group, unit } of metricList) {
-          const value = run.figures[name]
-          if (typeof value === 'number') figures.set({ wiki_id, group, metric: name, unit }, value)
-        }
-      }
-      for (const { state, severity, count } of states) alerts.set({ state, severity }, count)
-      for (const row of owed) {
-        due.set({ receiver: row.receiver }, row.due)
-        lag.set({ receiver: row.receiver }, row.oldestSeconds)
-      }
-      this.set(Date.now() / 1000)
-    },
+    collect,
   })
+  const read = async (): Promise<void> => {
+    const [runs, states, owed] = await Promise.all([readLastRuns(db, wikis), countAlerts(db), readDeliveryLag(db)])
+    for (const gauge of [figures, completed, alerts, due, lag]) gauge.reset()
+    for (const run of runs) {
+      const wiki_id = String(run.wikiId)
+      completed.set({ wiki_id }, run.at.getTime() / 1000)
+      for (const { name, group, unit } of metricList) {
+        const value = run.figures[name]
+        if (typeof value === 'number') figures.set({ wiki_id, group, metric: name, unit }, value)
+      }
+    }
+    for (const { state, severity, count } of states) alerts.set({ state, severity }, count)
+    for (const row of owed) {
+      due.set({ receiver: row.receiver }, row.due)
+      lag.set({ receiver: row.receiver }, row.oldestSeconds)
+    }
+    collected.set(Date.now() / 1000)
+  }
 }

@@ -47,6 +47,12 @@ export const runEvaluations = pgTable(
     evaluatedAt: instant('evaluated_at'),
     /** Samples came after its record was made: the record is to be made again */
     stale: boolean().notNull().default(false),
+    /** Times in a row that its record could not be made or stored; 0 once it was, or was given up */
+    failures: integer().notNull().default(0),
+    /** Not tried again before; null: at once */
+    retryAt: instant('retry_at'),
+    /** Why it was given up the last time; null: it was not */
+    gaveUp: text('gave_up'),
   },
   (t) => [
     index('run_evaluations_due').on(t.wikiId, t.completedAt, t.jobId).where(sql`evaluated_at is null`),

@@ -46,6 +46,8 @@ async function run({ seconds = 10, counters = {}, tagged = 100, options = {}, ..
     store: true,
     graceSeconds: 3600,
     onRecord: () => {},
+    onFailure: () => {},
+    retryPauseSeconds: 60,
   })
 }
 

@@ -65,7 +65,16 @@ async function run(silhouette: number): Promise<void> {
   await saveSamples(db, samplesOf(wikiId, jobId, { silhouette }))
   await addRunEvaluation(db, { jobId, wikiId, completedAt: new Date(), expectedSamples: 5 })
   const samples = samplesInDatabase(db)
-  await judgeDueRuns({ db, commit: commitTo(db), samples, store: true, graceSeconds: 3600, onRecord: () => {} })
+  await judgeDueRuns({
+    db,
+    commit: commitTo(db),
+    samples,
+    store: true,
+    graceSeconds: 3600,
+    onRecord: () => {},
+    onFailure: () => {},
+    retryPauseSeconds: 60,
+  })
 }
 
 async function fire(): Promise<number> {

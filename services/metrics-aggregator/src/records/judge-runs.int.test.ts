@@ -37,6 +37,8 @@ beforeAll(async () => {
     store: true,
     graceSeconds: 3600,
     onRecord: (record) => recorded.push(record.job_id as string),
+    onFailure: () => {},
+    retryPauseSeconds: 60,
   }
 })
 afterAll(() => db.close())
