@@ -1,19 +1,22 @@
 /**
  * What run records cost a job.
  *
- *   npm run bench -- metrics-overhead [--pairs 5] [--pages 400]
+ *   npm run bench -- metrics-overhead [--pairs 5] [--pages 400 | --wiki FOLDER_OR_NDJSON]
  *
- * JSON lines:
- *   accounting  processor time of collecting and sending one sample (JobMetrics, serializing, outbox row, publishing; the same transaction
- *               without a sample taken off), times the samples of a job, as a share of the processor time that its services took
- *   paired      the same job with ENABLE_METRICS=true and =false, in turns, each pair on a new wiki: median difference of wall time and of
- *               processor time of the four services that do the work
+ * Each pair is the same job with ENABLE_METRICS=true and =false, one after the other, the order turning round from pair to pair, each on a new
+ * wiki and by services of its own. JSON lines:
+ *   pair        wall time and processor time of both
+ *   accounting  processor time of metrics, as a share of the job's. In the four services that do the work: that of collecting and sending
+ *               one sample (JobMetrics, serializing, outbox row, publishing; the same transaction without a sample taken off), times the samples
+ *               of the job. In the aggregator: all that its process took from the request for the job until its record was stored
+ *               (`aggregator`, with what it takes when nothing happens), and that less its idle rate over the same time (`above_idle`)
+ *   paired      median difference of wall time, of processor time of the four, and of all five services
  */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { type Bus, connectBus } from '@tagloom/bus'
@@ -22,7 +25,11 @@ import { addOutbox, type Database, migrate, openDatabase, takeOutbox } from '@ta
 import { freePort, startServers } from '@tagloom/local-servers'
 import { JobMetrics } from '@tagloom/service-kit'
 
-const options = { pairs: { type: 'string', default: '5' }, pages: { type: 'string', default: '400' } } as const
+const options = {
+  pairs: { type: 'string', default: '5' },
+  pages: { type: 'string', default: '400' },
+  wiki: { type: 'string' },
+} as const
 const apiKey = 'bench-key-of-enough-length'
 const workers: readonly ServiceName[] = ['gateway', 'tagger', 'clusterer', 'propagator']
 
@@ -37,7 +44,8 @@ export async function run(args: string[]): Promise<void> {
     try {
       const sampleUs = await costOfSample(db, bus)
       await bus.close()
-      await pairs(servers, db, Number(values.pairs), Number(values.pages), sampleUs)
+      const pages = values.wiki === undefined ? madeUp(Number(values.pages)) : await pagesAt(values.wiki)
+      await pairs(servers, db, Number(values.pairs), pages, sampleUs)
     } finally {
       await db.close()
     }
@@ -75,89 +83,127 @@ async function costOfSample(db: Database, bus: Bus): Promise<number> {
 
 interface Measured {
   readonly seconds: number
-  readonly cpuSeconds: number
+  /** Of the four services that do the work, until the job was completed */
+  readonly workCpu: number
+  /** Of the aggregator, until the record was stored */
+  readonly aggregatorCpu: number
+  /** What the aggregator would have taken in that time without a job */
+  readonly idleCpu: number
   readonly samples: number
 }
 
-async function pairs(
-  servers: { databaseUrl: string; natsUrl: string },
-  db: Database,
-  count: number,
-  pages: number,
-  sampleUs: number,
-): Promise<void> {
+const say = (figures: Record<string, unknown>) => console.log(JSON.stringify({ bench: 'metrics-overhead', ...figures }))
+const rounded = (value: number) => Number(value.toFixed(3))
+const median = (values: number[]) => values.sort((a, b) => a - b)[Math.floor(values.length / 2)] as number
+
+async function pairs(servers: Servers, db: Database, count: number, pages: string, sampleUs: number): Promise<void> {
   const measured: { on: Measured; off: Measured }[] = []
   for (let pair = 0; pair < count; pair++) {
     const first = pair % 2 === 0
     const one = await job(servers, db, first, pages, pair)
     const other = await job(servers, db, !first, pages, pair)
-    measured.push(first ? { on: one, off: other } : { on: other, off: one })
+    const both = first ? { on: one, off: other } : { on: other, off: one }
+    measured.push(both)
+    const of = ({ seconds, workCpu, aggregatorCpu }: Measured) => ({
+      s: rounded(seconds),
+      work_cpu_s: rounded(workCpu),
+      aggregator_cpu_s: rounded(aggregatorCpu),
+    })
+    say({ part: 'pair', pair, first: first ? 'on' : 'off', on: of(both.on), off: of(both.off) })
   }
-  const median = (values: number[]) => values.sort((a, b) => a - b)[Math.floor(values.length / 2)] as number
-  const percent = (of: (one: Measured) => number) =>
-    Number(median(measured.map(({ on, off }) => (100 * (of(on) - of(off))) / of(off))).toFixed(2))
-  const samples = median(measured.map(({ on }) => on.samples))
-  const cpuSeconds = median(measured.map(({ on }) => on.cpuSeconds))
-  const share = (100 * samples * sampleUs) / 1e6 / cpuSeconds
-  const say = (figures: Record<string, unknown>) =>
-    console.log(JSON.stringify({ bench: 'metrics-overhead', ...figures }))
+  const on = (of: (one: Measured) => number) => median(measured.map((both) => of(both.on)))
+  const ofJob = (cpu: (one: Measured) => number) =>
+    rounded(100 * on((one) => ((one.samples * sampleUs) / 1e6 + cpu(one)) / (one.workCpu + one.aggregatorCpu)))
   say({
     part: 'accounting',
     sample_cpu_us: Math.round(sampleUs),
-    samples,
-    job_cpu_s: Number(cpuSeconds.toFixed(2)),
-    share_percent: Number(share.toFixed(3)),
+    samples: on((one) => one.samples),
+    work_cpu_s: rounded(on((one) => one.workCpu)),
+    aggregator_cpu_s: rounded(on((one) => one.aggregatorCpu)),
+    aggregator_idle_cpu_s: rounded(on((one) => one.idleCpu)),
+    services_percent: ofJob(() => 0),
+    with_aggregator_above_idle_percent: ofJob((one) => Math.max(0, one.aggregatorCpu - one.idleCpu)),
+    with_aggregator_percent: ofJob((one) => one.aggregatorCpu),
   })
+  const percent = (of: (one: Measured) => number) =>
+    rounded(median(measured.map((both) => (100 * (of(both.on) - of(both.off))) / of(both.off))))
   say({
     part: 'paired',
     pairs: count,
-    pages,
     wall_median_percent: percent((one) => one.seconds),
-    cpu_median_percent: percent((one) => one.cpuSeconds),
-    on_s: measured.map(({ on }) => Number(on.seconds.toFixed(2))),
-    off_s: measured.map(({ off }) => Number(off.seconds.toFixed(2))),
+    work_cpu_median_percent: percent((one) => one.workCpu),
+    all_cpu_median_percent: percent((one) => one.workCpu + one.aggregatorCpu),
   })
 }
 
+interface Servers {
+  readonly databaseUrl: string
+  readonly natsUrl: string
+}
+
+const idleMs = 3_000
+
 /** One job on a new wiki, by services of its own. */
-async function job(
-  servers: { databaseUrl: string; natsUrl: string },
-  db: Database,
-  enabled: boolean,
-  pages: number,
-  pair: number,
-): Promise<Measured> {
+async function job(servers: Servers, db: Database, enabled: boolean, pages: string, pair: number): Promise<Measured> {
   const running = await Promise.all(services.map((service) => startService(service, servers, enabled)))
+  const baseOf = (service: ServiceName) => running[services.indexOf(service)]?.base as string
+  const work = async () =>
+    (await Promise.all(workers.map((service) => cpuOf(baseOf(service))))).reduce((a, b) => a + b, 0)
+  const aggregator = () => cpuOf(baseOf('metrics-aggregator'))
   try {
-    const gateway = running[services.indexOf('gateway')]?.base as string
+    const gateway = baseOf('gateway')
     const wiki = await call(gateway, 'POST', '/api/wikis', { name: `pair ${pair} ${enabled}` })
-    const page = (at: number) => ({ id: `p${at}`, title: `Page ${at}`, text: textOf(at) })
-    await call(
-      gateway,
-      'POST',
-      `/api/wikis/${wiki.id}/pages`,
-      Array.from({ length: pages }, (_, at) => page(at)),
-    )
-    const busy = running.filter(({ service }) => workers.includes(service))
-    const cpu = async () => (await Promise.all(busy.map(({ base }) => cpuOf(base)))).reduce((a, b) => a + b, 0)
-    const before = await cpu()
+    await call(gateway, 'POST', `/api/wikis/${wiki.id}/pages`, pages)
+    // Read once before, so that what the first scrape alone costs is in neither.
+    await aggregator()
+    const idleBefore = await aggregator()
+    await pause(idleMs)
+    const before = { work: await work(), aggregator: await aggregator(), at: performance.now() }
     const { id } = await call(gateway, 'POST', `/api/wikis/${wiki.id}/jobs`, {})
-    for (;;) {
-      const { status, failure } = await call(gateway, 'GET', `/api/jobs/${id}`)
-      if (status === 'completed') break
-      if (status === 'failed') throw new Error(`the job failed: ${failure?.reason}`)
-      await new Promise((resolve) => setTimeout(resolve, 100))
-    }
-    const cpuSeconds = (await cpu()) - before
+    await untilCompleted(gateway, id)
+    const workCpu = (await work()) - before.work
+    while (enabled && (await recordsOf(db, id)) === 0) await pause(50)
+    const aggregatorCpu = (await aggregator()) - before.aggregator
+    const idleRate = (before.aggregator - idleBefore) / idleMs
     const { rows } = await db.pool.query(
       `select extract(epoch from ended_at - started_at)::float8 as seconds,
          (select count(*)::int from metric_samples where job_id = $1) as samples from jobs where id = $1`,
       [id],
     )
-    return { seconds: rows[0].seconds, samples: rows[0].samples, cpuSeconds }
+    const idleCpu = idleRate * (performance.now() - before.at)
+    return { seconds: rows[0].seconds, samples: rows[0].samples, workCpu, aggregatorCpu, idleCpu }
   } finally {
     await Promise.all(running.map(({ stop }) => stop()))
   }
+}
+
+const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms))
+
+async function untilCompleted(gateway: string, id: string): Promise<void> {
+  for (;;) {
+    const { status, failure } = await call(gateway, 'GET', `/api/jobs/${id}`)
+    if (status === 'completed') return
+    if (status === 'failed') throw new Error(`the job failed: ${failure?.reason}`)
+    await pause(250)
+  }
+}
+
+async function recordsOf(db: Database, jobId: string): Promise<number> {
+  const { rows } = await db.pool.query('select from clustering_metrics where job_id = $1', [jobId])
+  return rows.length
+}
+
+/** As NDJSON. */
+const madeUp = (count: number): string =>
+  Array.from({ length: count }, (_, at) =>
+    JSON.stringify({ id: `p${at}`, title: `Page ${at}`, text: textOf(at) }),
+  ).join('\n')
+
+async function pagesAt(path: string): Promise<string> {
+  const { wikiAt } = await import('@tagloom/launcher/testing')
+  const parts: Uint8Array[] = []
+  for await (const part of (await wikiAt(resolve(path))).lines()) parts.push(part)
+  return Buffer.concat(parts).toString()
 }
 
 /** Some sentences about one of ten made-up topics, the same at every call. */
@@ -170,7 +216,7 @@ function textOf(at: number): string {
   ).join(' ')
 }
 
-async function startService(service: ServiceName, servers: { databaseUrl: string; natsUrl: string }, enabled: boolean) {
+async function startService(service: ServiceName, servers: Servers, enabled: boolean) {
   const port = await freePort()
   const main = fileURLToPath(new URL(`../../services/${service}/src/main.ts`, import.meta.url))
   const child = spawn(process.execPath, [main], {
@@ -190,7 +236,7 @@ async function startService(service: ServiceName, servers: { databaseUrl: string
   const end = Date.now() + 60_000
   while (!(await isReady(base))) {
     if (child.exitCode !== null || Date.now() > end) throw new Error(`${service} did not start`)
-    await new Promise((resolve) => setTimeout(resolve, 100))
+    await pause(100)
   }
   const stop = async () => {
     if (child.exitCode !== null) return
@@ -217,14 +263,19 @@ async function call(base: string, method: string, path: string, body?: unknown):
   for (;;) {
     const answer = await fetch(base + path, {
       method,
-      headers: { 'x-api-key': apiKey, ...(body === undefined ? {} : { 'content-type': 'application/json' }) },
-      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+      headers: {
+        'x-api-key': apiKey,
+        ...(body === undefined
+          ? {}
+          : { 'content-type': typeof body === 'string' ? 'application/x-ndjson' : 'application/json' }),
+      },
+      ...(body === undefined ? {} : { body: typeof body === 'string' ? body : JSON.stringify(body) }),
       signal: AbortSignal.timeout(60_000),
     })
     if (answer.ok) return answer.json()
     // A gateway that just started on a busy machine says that it is overloaded.
     if (answer.status !== 503 || Date.now() > end)
       throw new Error(`${method} ${path}: ${answer.status} ${await answer.text()}`)
-    await new Promise((resolve) => setTimeout(resolve, 500))
+    await pause(500)
   }
 }

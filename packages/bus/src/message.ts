@@ -3,6 +3,7 @@ import { CloudEvent, type DataOf, type EventDeclaration, type LogContext } from 
 import type { TSchema } from 'typebox'
 import { Compile, type Validator } from 'typebox/compile'
 import { Value } from 'typebox/value'
+import { checkDateTimesFaster } from './date-time.ts'
 import { Reject } from './outcomes.ts'
 
 /** A delivered message, as a handler sees it. */
@@ -77,6 +78,7 @@ const validators = new WeakMap<TSchema, Validator>()
 function validator(schema: TSchema): Validator {
   const known = validators.get(schema)
   if (known) return known
+  checkDateTimesFaster()
   const made = Compile(schema) as unknown as Validator
   validators.set(schema, made)
   return made

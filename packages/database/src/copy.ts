@@ -16,7 +16,7 @@ export async function copyRows(
   tx: Transaction,
   table: string,
   columns: readonly string[],
-  rows: Iterable<readonly CopyValue[]> | AsyncIterable<readonly CopyValue[]>,
+  rows: Rows<readonly CopyValue[]>,
 ): Promise<number> {
   const sink = tx.client.query(copyFrom(`copy ${table} (${columns.join(', ')}) from stdin`))
   try {
@@ -34,24 +34,50 @@ export async function copyRows(
 /** About 2 ms of building rows */
 const chunkCharacters = 1 << 16
 
+type Rows<Row> = Iterable<Row> | AsyncIterable<Row>
+
 /**
  * Gives way to the event loop between chunks. The streams alone do not: while the socket takes what it is given, their steps follow each
  * other without the loop going round, and 50,000 rows were one standstill.
  */
-async function* chunks(
-  rows: Iterable<readonly CopyValue[]> | AsyncIterable<readonly CopyValue[]>,
-  width: number,
-  table: string,
+async function* chunks(rows: Rows<readonly CopyValue[]>, width: number, table: string): AsyncGenerator<Buffer> {
+  const line = (row: readonly CopyValue[]): string => {
+    if (row.length !== width) throw new Error(`row for ${table} has ${row.length} values, expected ${width}`)
+    let text = encode(row[0] as CopyValue)
+    for (let at = 1; at < width; at++) text += `\t${encode(row[at] as CopyValue)}`
+    return `${text}\n`
+  }
+  for await (const chunk of Symbol.asyncIterator in rows ? chunksAsTheyCome(rows, line) : chunksAtOnce(rows, line)) {
+    yield chunk
+    await setImmediate()
+  }
+}
+
+/** Rows that are there are not awaited one by one: that alone doubled the processor time of a row. */
+function* chunksAtOnce(
+  rows: Iterable<readonly CopyValue[]>,
+  line: (row: readonly CopyValue[]) => string,
+): Generator<Buffer> {
+  let chunk = ''
+  for (const row of rows) {
+    chunk += line(row)
+    if (chunk.length < chunkCharacters) continue
+    yield Buffer.from(chunk)
+    chunk = ''
+  }
+  if (chunk) yield Buffer.from(chunk)
+}
+
+async function* chunksAsTheyCome(
+  rows: AsyncIterable<readonly CopyValue[]>,
+  line: (row: readonly CopyValue[]) => string,
 ): AsyncGenerator<Buffer> {
   let chunk = ''
   for await (const row of rows) {
-    if (row.length !== width) throw new Error(`row for ${table} has ${row.length} values, expected ${width}`)
-    chunk += `${row.map(encode).join('\t')}\n`
-    if (chunk.length >= chunkCharacters) {
-      yield Buffer.from(chunk)
-      chunk = ''
-      await setImmediate()
-    }
+    chunk += line(row)
+    if (chunk.length < chunkCharacters) continue
+    yield Buffer.from(chunk)
+    chunk = ''
   }
   if (chunk) yield Buffer.from(chunk)
 }
@@ -67,4 +93,6 @@ function encode(value: CopyValue): string {
 }
 
 const escapes: Record<string, string> = { '\\': '\\\\', '\n': '\\n', '\r': '\\r', '\t': '\\t' }
-const escapeText = (text: string): string => text.replace(/[\\\n\r\t]/g, (c) => escapes[c] as string)
+const special = /[\\\n\r\t]/
+const escapeText = (text: string): string =>
+  special.test(text) ? text.replace(/[\\\n\r\t]/g, (c) => escapes[c] as string) : text

@@ -39,7 +39,17 @@ it('writes no credentials: not in fields that hold them, not inside addresses', 
   const { lines, log } = written()
   log.pino.info({ headers: { authorization: 'Bearer s3cret', 'x-api-key': 's3cret' }, password: 's3cret' }, 'request')
   log.event('connection_lost', { server: 'postgres', reason: 'cannot reach postgres://tagloom:s3cret@db:5432/tagloom' })
+  log.pino
+    .child({ token: 's3cret' })
+    .info({ a: [{ b: { c: { cookie: ['s3cret'] } } }], token_count: 7 }, 'a "secret": is said')
   expect(lines.join('')).not.toContain('s3cret')
+  expect(lines.every((line) => line.indexOf('\n') === line.length - 1)).toBe(true)
+  expect(JSON.parse(lines[2] as string)).toMatchObject({
+    token: '[redacted]',
+    a: [{ b: { c: { cookie: '[redacted]' } } }],
+    token_count: 7,
+    msg: 'a "secret": is said',
+  })
   expect(lines[1]).toContain('postgres://tagloom:[redacted]@db:5432/tagloom')
 })
 

@@ -1,4 +1,4 @@
-import { createHash, randomBytes } from 'node:crypto'
+import { hash, randomBytes } from 'node:crypto'
 import type { IncomingHttpHeaders } from 'node:http'
 import { type Scope, scopes } from '@tagloom/contracts'
 
@@ -6,7 +6,7 @@ import { type Scope, scopes } from '@tagloom/contracts'
 export const newApiKey = (): string => `tl_${randomBytes(32).toString('base64url')}`
 
 /** What is stored of a key: hex. */
-export const hashApiKey = (key: string): string => createHash('sha256').update(key).digest('hex')
+export const hashApiKey = (key: string): string => hash('sha256', key, 'hex')
 
 /** The key of a request: `Authorization: Bearer <key>` or `x-api-key: <key>`. */
 export function presentedKey(headers: IncomingHttpHeaders): string | undefined {
