@@ -1,5 +1,5 @@
 import { join } from 'node:path'
-import { demoWiki, wikiAt } from '@tagloom/launcher/testing'
+import { demoWiki, type WikiSource, wikiAt } from '@tagloom/launcher/testing'
 
 export interface WikiPage {
   readonly id: string
@@ -25,4 +25,19 @@ export async function realWiki(path?: string): Promise<WikiPage[]> {
   const step = Math.max(1, pages.length / mostPages)
   const kept = Array.from({ length: Math.min(mostPages, pages.length) }, (_, i) => pages[Math.floor(i * step)]!)
   return kept.map((page) => ({ ...page, text: page.text.slice(0, mostCharacters) }))
+}
+
+/** The same as something to import. */
+export async function realWikiSource(path?: string): Promise<WikiSource> {
+  if (path !== undefined) return wikiAt(path)
+  const pages = await realWiki()
+  return {
+    name: 'documentation',
+    pageCount: pages.length,
+    async *lines() {
+      for (const page of pages) yield Buffer.from(`${JSON.stringify(page)}\n`)
+    },
+    pageOnLine: (line) => pages[line - 1]!.id,
+    skipped: [],
+  }
 }

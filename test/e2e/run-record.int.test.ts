@@ -3,21 +3,18 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type MetricName, metricList, metricValue, type RunRecord } from '@tagloom/contracts'
 import { type Database, openDatabase, readRecord } from '@tagloom/database'
-import { demoWiki, startTestSystem, type TestSystem, type WikiSource } from '@tagloom/launcher/testing'
+import { startTestSystem, type TestSystem } from '@tagloom/launcher/testing'
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
+import { realWikiSource } from './real-wikis.ts'
 import { type Facts, factsOfJob, type Line } from './record-facts.ts'
 
 /*
- * The records of real jobs against what the database and the log say. The wiki is the beginning of the documentation that comes with the
- * installed packages; RECORD_WIKI=path takes another folder or .ndjson file, the whole of it.
+ * The records of real jobs against what the database and the log say. The wiki is the documentation that comes with the installed
+ * packages, cut short; RECORD_WIKI=path takes another folder or .ndjson file, the whole of it.
  */
-
-/** All of it takes minutes on two busy cores */
-const demoPages = 200
 
 /** What a duration may differ by, seconds */
 const within = 0.05
-const root = join(import.meta.dirname, '..', '..')
 
 let system: TestSystem
 let db: Database
@@ -42,22 +39,12 @@ interface Recorded {
 }
 
 async function recorded(): Promise<Recorded> {
-  const { RECORD_WIKI: path } = process.env
-  const { wikiId: id, job } = await system.tag(path ?? beginningOf(await demoWiki(join(root, 'node_modules'))))
+  const { wikiId: id, job } = await system.tag(await realWikiSource(process.env.RECORD_WIKI))
   expect(job).toMatchObject({ status: 'completed', failure: null })
   wikiId = id
   const record = await vi.waitUntil(() => readRecord(db, job.id), { timeout: 30_000, interval: 50 })
   return { jobId: job.id, record, facts: await factsOfJob(db, job.id, linesOf(job.id)) }
 }
-
-const beginningOf = (wiki: WikiSource): WikiSource => ({
-  ...wiki,
-  pageCount: demoPages,
-  async *lines() {
-    let pages = 0
-    for await (const line of wiki.lines()) if (pages++ < demoPages) yield line
-  },
-})
 
 const linesOf = (jobId: string): Line[] =>
   readdirSync(logs)

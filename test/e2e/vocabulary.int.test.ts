@@ -2,15 +2,15 @@ import { readFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { type JobOptions, tagForm } from '@tagloom/contracts'
 import { type Database, openDatabase } from '@tagloom/database'
-import { demoWiki, startTestSystem, type TestSystem, wikiAt } from '@tagloom/launcher/testing'
+import { startTestSystem, type TestSystem } from '@tagloom/launcher/testing'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { realWikiSource } from './real-wikis.ts'
 
 /*
  * A wiki of real pages with a vocabulary of fifty tags given beforehand, through the whole pipeline: the documentation of the installed
- * packages, or TAGLOOM_TEST_WIKI (a folder of Markdown or an .ndjson file) with TAGLOOM_TEST_VOCABULARY (a label a line).
+ * packages, cut short, or TAGLOOM_TEST_WIKI (a folder of Markdown or an .ndjson file) with TAGLOOM_TEST_VOCABULARY (a label a line).
  */
 
-const root = join(import.meta.dirname, '..', '..')
 const ownWiki = process.env.TAGLOOM_TEST_WIKI
 const vocabularyFile = process.env.TAGLOOM_TEST_VOCABULARY ?? join(import.meta.dirname, 'vocabularies', 'packages.txt')
 const vocabulary = readFileSync(vocabularyFile, 'utf8').split('\n').filter(Boolean)
@@ -22,8 +22,7 @@ let wikiId: number
 beforeAll(async () => {
   system = await startTestSystem()
   db = openDatabase({ url: system.databaseUrl, max: 2 })
-  const source = ownWiki ? wikiAt(resolve(ownWiki)) : demoWiki(join(root, 'node_modules'))
-  wikiId = await system.import(await source)
+  wikiId = await system.import(await realWikiSource(ownWiki && resolve(ownWiki)))
   for (const tag of vocabulary) await decide({ kind: 'approved', tag })
 }, 120_000)
 afterAll(async () => {
