@@ -3,7 +3,7 @@
  * in two places, a series twice, names and escapes that are not allowed, histograms that do not add up, a last line without its end.
  */
 
-export interface Series {
+interface Series {
   readonly name: string
   readonly labels: Readonly<Record<string, string>>
   readonly value: number
