@@ -3,7 +3,7 @@ import { compareCells, mostAsking, mostOwn } from './compare-cells.ts'
 import { improveNeighbours, mostAround } from './improve-neighbours.ts'
 import { measureRecall, sampledRows } from './measure-recall.ts'
 import { emptyLists, finished, type NeighbourLists, type Neighbours, offerProducts } from './neighbour-lists.ts'
-import { openRowMemory, type RowMemory } from './row-memory.ts'
+import { openRowMemory } from './row-memory.ts'
 
 export type NeighbourOptions = {
   multiply: Multiply
