@@ -77,7 +77,7 @@ async function recorded(jobId: string): Promise<{ vocabulary_reuse_rate: number;
 
 /**
  * Four of five are asked of a wiki with a vocabulary of its own. The installed packages change with every update, and a list written for
- * them once fits a little less each time: 80 % of the clusters' tags and 79.9 % of the pages' when this was written.
+ * them once fits a little less each time: a little over 80 % of the clusters' tags and 79.9 % of the pages' when this was written.
  */
 const least = ownWiki ? 0.8 : 0.75
 
