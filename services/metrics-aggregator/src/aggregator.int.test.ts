@@ -1,6 +1,14 @@
 import { openTestBus } from '@tagloom/bus/testing'
 import type { MetricSample } from '@tagloom/contracts'
-import { addRunEvaluation, type Database, listAlerts, readRecord, readSamples, saveSamples } from '@tagloom/database'
+import {
+  addRunEvaluation,
+  type Database,
+  listAlerts,
+  readRecord,
+  readRunEvaluation,
+  readSamples,
+  saveSamples,
+} from '@tagloom/database'
 import { createTestWiki, openTestDatabase } from '@tagloom/database/testing'
 import { openLiveRecords } from '@tagloom/service-kit/live-records'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
@@ -40,6 +48,23 @@ describe('the aggregator', () => {
     await until(async () => (await live.get(wikiId, jobId))?.samples.expected === 5)
     await aggregators.kill(child, 'SIGTERM')
     expect(child.exitCode).toBe(0)
+  })
+
+  it('records a job when the last sample of it comes, not at the next look of each second, also after its end', async () => {
+    const wikiId = await createTestWiki(db)
+    await aggregators.start()
+    const took: number[] = []
+    for (let i = 0; i < 5; i++) {
+      const jobId = await completedJob(db, wikiId)
+      const [last, ...others] = samplesOf(wikiId, jobId)
+      for (const sample of others) await aggregators.publishSample(sample)
+      await aggregators.complete(wikiId, jobId)
+      await until(async () => (await readRunEvaluation(db, jobId)) !== undefined)
+      await until(async () => (await readSamples(db, jobId)).length === others.length)
+      await aggregators.publishSample(last as MetricSample)
+      took.push(await until(async () => (await readRecord(db, jobId)) !== undefined))
+    }
+    expect(took.toSorted((a, b) => a - b)[2]).toBeLessThan(500)
   })
 
   it('neither takes nor stores anything with ENABLE_METRICS=false', async () => {

@@ -13,6 +13,7 @@ import { handleJobFailed } from './job-failed/handle.ts'
 import { handleJobRequested } from './job-requested/handle.ts'
 import { startLoop } from './loop.ts'
 import { handleSamples } from './metrics-sampled/handle.ts'
+import { keepCompletedJobs } from './records/completed-jobs.ts'
 import { type JudgeDeps, judgeDueRuns, renewStaleRecords } from './records/judge-runs.ts'
 import { startLiveRefresh } from './records/live-refresh.ts'
 import { samplesInDatabase, samplesInLiveStore } from './records/samples.ts'
@@ -38,6 +39,7 @@ const everyMinute = 60_000
 const everyHour = 3_600_000
 const liveEveryMs = 250
 const samplesAtOnce = 1_000
+const completedJobsKept = 1_000
 const recordRetryPauseSeconds = 5
 /** As long as the event stream keeps a job.completed */
 const forgottenDays = 7
@@ -91,6 +93,8 @@ export async function startAggregator(deps: AggregatorDeps): Promise<Aggregator>
   )
   const clock = startLoop(everyMinute, (signal) => judgeByClock(db, deps.commit, signal), failed('judge by the clock'))
   const upkeep = startLoop(everyHour, () => keepUp(deps), failed('retention'))
+  const completed = keepCompletedJobs(completedJobsKept)
+  const { wake } = judging
   const consumptions: (Consumption | BatchConsumption)[] = await Promise.all([
     bus.consumeBatches(
       {
@@ -99,11 +103,11 @@ export async function startAggregator(deps: AggregatorDeps): Promise<Aggregator>
         maxBatch: samplesAtOnce,
         batchesAtOnce: 2,
       },
-      (messages) => handleSamples(messages, { samples, live }),
+      (messages) => handleSamples(messages, { samples, live, completed, wake }),
     ),
     bus.consume(
       { events: [events.jobCompleted], durable: 'metrics-aggregator-job-completed', concurrency: 4 },
-      (message) => handleJobCompleted(message, { db, live, wake: judging.wake }),
+      (message) => handleJobCompleted(message, { db, live, completed, wake }),
     ),
     bus.consume(
       { events: [events.jobRequested], durable: 'metrics-aggregator-job-requested', concurrency: 1 },

@@ -1,11 +1,13 @@
 import type { Message } from '@tagloom/bus'
 import type { events } from '@tagloom/contracts'
 import { addRunEvaluation, type Database, readJob } from '@tagloom/database'
+import type { CompletedJobs } from '../records/completed-jobs.ts'
 import type { LiveRefresh } from '../records/live-refresh.ts'
 
 export interface JobCompletedDeps {
   readonly db: Database
   readonly live: LiveRefresh
+  readonly completed: CompletedJobs
   /** Looks for runs to judge at once */
   readonly wake: () => void
 }
@@ -28,5 +30,6 @@ export async function handleJobCompleted(
     expectedSamples,
   })
   deps.live.touch(jobId)
+  deps.completed.add(jobId)
   deps.wake()
 }

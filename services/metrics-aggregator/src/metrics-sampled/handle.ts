@@ -1,11 +1,15 @@
 import type { Message } from '@tagloom/bus'
 import type { events, MetricSample } from '@tagloom/contracts'
+import type { CompletedJobs } from '../records/completed-jobs.ts'
 import type { LiveRefresh } from '../records/live-refresh.ts'
 import type { Samples } from '../records/samples.ts'
 
 export interface MetricsSampledDeps {
   readonly samples: Samples
   readonly live: LiveRefresh
+  readonly completed: CompletedJobs
+  /** Looks at once for runs to judge and records to renew */
+  readonly wake: () => void
 }
 
 /**
@@ -18,5 +22,8 @@ export async function handleSamples(
 ): Promise<void> {
   const samples = messages.map((message) => message.data as MetricSample)
   await deps.samples.save(samples, { again: messages.some((message) => message.deliveryCount > 1) })
-  for (const jobId of new Set(samples.map((sample) => sample.job_id))) deps.live.touch(jobId)
+  for (const jobId of new Set(samples.map((sample) => sample.job_id))) {
+    deps.live.touch(jobId)
+    if (deps.completed.has(jobId)) deps.wake()
+  }
 }
