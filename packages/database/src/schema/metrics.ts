@@ -230,7 +230,7 @@ export const alertDeliveries = pgTable(
   },
   (t) => [
     uniqueIndex('alert_deliveries_key').on(t.deliveryKey),
-    index('alert_deliveries_due').on(t.nextAttemptAt).where(sql`status = 'due'`),
+    index('alert_deliveries_due').on(t.receiver, t.nextAttemptAt).where(sql`status = 'due'`),
     index('alert_deliveries_alert').on(t.alertId, t.id),
   ],
 )
