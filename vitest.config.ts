@@ -1,3 +1,4 @@
+import { fileURLToPath } from 'node:url'
 import { defineConfig } from 'vitest/config'
 
 // Set by .ci/run, which counts from it.
@@ -6,6 +7,7 @@ const report = process.env.TAGLOOM_TEST_REPORT
 export default defineConfig({
   test: {
     pool: 'forks',
+    execArgv: ['--import', fileURLToPath(new URL('packages/service-kit/src/quick-imports.ts', import.meta.url))],
     include: ['packages/**/*.test.ts', 'services/**/*.test.ts', 'test/**/*.test.ts'],
     exclude: ['**/node_modules/**'],
     globalSetup: ['./packages/local-servers/src/vitest-global-setup.ts'],

@@ -1,5 +1,7 @@
-import { runService } from '@tagloom/service-kit'
-import { buildApp } from './app.ts'
-import { environment } from './config.ts'
+import '@tagloom/service-kit/quick-imports'
+
+const { runService } = await import('@tagloom/service-kit')
+const { buildApp } = await import('./app.ts')
+const { environment } = await import('./config.ts')
 
 await runService({ name: 'clusterer', environment, env: process.env, buildApp })
