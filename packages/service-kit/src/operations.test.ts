@@ -1,4 +1,4 @@
-import { Counter, Registry } from '@prometheus-io/client'
+import { Counter, Gauge, Registry } from '@prometheus-io/client'
 import Fastify from 'fastify'
 import { afterEach, expect, it } from 'vitest'
 import { operations, type ReadinessChecks } from './operations.ts'
@@ -47,6 +47,13 @@ it('serves its metrics, those of its process and those of its requests by route'
   expect(body).toContain('tagloom_things_total 3')
   expect(body).toContain('process_cpu_seconds_total')
   expect(body).toContain('http_request_duration_seconds_count{method="GET",route="/api/thing/:id",status_code="200"} 2')
+})
+
+it('writes a value that is no number as the text format does', async () => {
+  const registry = new Registry()
+  new Gauge({ name: 'tagloom_mean', help: 'Of nothing', registers: [registry] }).set(Number.NaN)
+  const app = await appWith({}, registry)
+  expect((await app.inject('/metrics')).body).toContain('\ntagloom_mean NaN\n')
 })
 
 it('works for several apps of one process', async () => {

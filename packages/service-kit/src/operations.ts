@@ -15,6 +15,8 @@ export interface OperationsOptions {
 const checkTimeoutMs = 3_000
 /** Mean delay of the event loop over a second above which requests are refused for a while */
 const refuseAboveDelayMs = 1_000
+/** The client writes a value that is none, a mean of nothing say, as `Nan`; the text format knows `NaN` alone. */
+const notANumber = / Nan$/gm
 const own = new Set(['/livez', '/readyz', '/metrics'])
 const open = {
   schema: { hide: true } as FastifySchema,
@@ -54,7 +56,7 @@ export const operations = fp<OperationsOptions>(
         .send({ status: stopping ? 'stopping' : ready ? 'ok' : 'not ready', checks: answers })
     })
     app.get('/metrics', open, async (_request, reply) =>
-      reply.header('content-type', registry.contentType).send(await registry.metrics()),
+      reply.header('content-type', registry.contentType).send((await registry.metrics()).replace(notANumber, ' NaN')),
     )
   },
   { name: 'tagloom-operations' },

@@ -1,6 +1,6 @@
 import { metricList } from '@tagloom/contracts'
 import { countAlerts, type Database, readDeliveryLag, readLastRuns } from '@tagloom/database'
-import { Counter, Gauge, type Registry } from '@tagloom/service-kit'
+import { Counter, Gauge, type Registry, readingForScrapes } from '@tagloom/service-kit'
 
 /** Tries at a run's record that failed by the run's own figures */
 export const recordFailuresIn = (registry: Registry): Counter<'outcome'> =>
@@ -16,19 +16,16 @@ const freshForMs = 5_000
 
 /**
  * What Prometheus sees of runs and alerts: the last run's figures by wiki and metric, of a bounded number of wikis and without job ids
- * (both would make series without end); alerts by state and severity; what receivers are owed.
+ * (both would make series without end); alerts by state and severity; what receivers are owed. While the database is away they stay as
+ * they were last read, so that no alert on them flaps.
  */
 export function exposeRuns(registry: Registry, db: Database, wikis: number): void {
   const registers = [registry]
-  let freshUntil = 0
-  let reading: Promise<void> | undefined
   // Every gauge waits for the one reading: a gauge that did not would show what the scrape before had read.
-  const collect = (): Promise<void> => {
-    if (reading && Date.now() < freshUntil) return reading
-    freshUntil = Date.now() + freshForMs
-    reading = read()
-    return reading
-  }
+  const collect = readingForScrapes(() => read(), {
+    freshForMs,
+    onOutcome: (done) => up.set(done ? 1 : 0),
+  })
   const figures = new Gauge({
     name: 'tagloom_run_figure',
     help: "A metric of a wiki's last run; docs/metrics.md says what each means",
@@ -67,6 +64,12 @@ export function exposeRuns(registry: Registry, db: Database, wikis: number): voi
   const collected = new Gauge({
     name: 'tagloom_run_figures_collected_timestamp_seconds',
     help: 'When the figures of runs and alerts were last read',
+    registers,
+    collect,
+  })
+  const up = new Gauge({
+    name: 'tagloom_run_figures_up',
+    help: 'Whether the figures of runs and alerts could be read: 0 while the database does not answer, and they are as last read',
     registers,
     collect,
   })
