@@ -26,6 +26,8 @@ export interface AggregatorDeps {
   readonly log: Log
   readonly config: Config
   readonly receivers: readonly Receiver[]
+  /** See withRunbookAt */
+  readonly runbookBase: string
   readonly recordFailures: Counter<'outcome'>
 }
 
@@ -73,6 +75,7 @@ export async function startAggregator(deps: AggregatorDeps): Promise<Aggregator>
     samples,
     store: config.STORE_METRICS_IN_DB,
     graceSeconds: config.RECORD_GRACE_SECONDS,
+    runbookBase: deps.runbookBase,
     onRecord: (record, complete) => {
       log.event(complete ? 'record_stored' : 'record_incomplete', record)
       delivery.wake()
@@ -91,7 +94,8 @@ export async function startAggregator(deps: AggregatorDeps): Promise<Aggregator>
     },
     failed('judge runs'),
   )
-  const clock = startLoop(everyMinute, (signal) => judgeByClock(db, deps.commit, signal), failed('judge by the clock'))
+  const byClock = (signal: AbortSignal) => judgeByClock(db, deps.commit, { signal, runbookBase: deps.runbookBase })
+  const clock = startLoop(everyMinute, byClock, failed('judge by the clock'))
   const upkeep = startLoop(everyHour, () => keepUp(deps), failed('retention'))
   const completed = keepCompletedJobs(completedJobsKept)
   const { wake } = judging

@@ -2,6 +2,7 @@ import type { ServiceDeps } from '@tagloom/service-kit'
 import { openLiveRecords } from '@tagloom/service-kit/live-records'
 import fastify, { type FastifyInstance } from 'fastify'
 import { type Aggregator, startAggregator } from './aggregator.ts'
+import { parseRunbookBase } from './alerts/runbook-base.ts'
 import type { Config } from './config.ts'
 import { parseReceivers } from './delivery/receivers.ts'
 import { exposeRuns, recordFailuresIn } from './metrics.ts'
@@ -10,6 +11,7 @@ import { exposeRuns, recordFailuresIn } from './metrics.ts'
 export async function buildApp(deps: ServiceDeps<Config>): Promise<FastifyInstance> {
   const { db, bus, log, config } = deps
   const receivers = parseReceivers(config.ALERT_RECEIVERS)
+  const runbookBase = parseRunbookBase(config.RUNBOOK_BASE_URL)
   const app = fastify()
   const live = await openLiveRecords({
     bus,
@@ -22,7 +24,7 @@ export async function buildApp(deps: ServiceDeps<Config>): Promise<FastifyInstan
   let aggregator: Aggregator | undefined
   app.addHook('onReady', async () => {
     const { commit } = deps.relay
-    aggregator = await startAggregator({ db, bus, commit, live, log, config, receivers, recordFailures })
+    aggregator = await startAggregator({ db, bus, commit, live, log, config, receivers, runbookBase, recordFailures })
   })
   app.addHook('preClose', async () => {
     await aggregator?.stop()

@@ -35,6 +35,10 @@ export const environment = {
     default: false,
     description: 'Whether receivers may be at loopback, private and link-local addresses',
   }),
+  RUNBOOK_BASE_URL: Type.String({
+    default: '',
+    description: 'Address that the runbooks of alert rules are relative to, e.g. https://example.org/tagloom/',
+  }),
   ALERT_TIMEOUT_MS: Type.Integer({
     default: 10_000,
     minimum: 100,

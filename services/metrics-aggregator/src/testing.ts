@@ -1,6 +1,8 @@
 import type { JobOptions, MetricSample, Stage } from '@tagloom/contracts'
 import { addOutbox, completeJob, createJob, type Database, startNextJob } from '@tagloom/database'
 import type { Relay } from '@tagloom/service-kit'
+import type { JudgeDeps } from './records/judge-runs.ts'
+import { samplesInDatabase } from './records/samples.ts'
 
 /** What a made-up run measured, where it matters to a test. */
 export interface RunFigures {
@@ -72,6 +74,19 @@ export async function completedJob(
   await db.transaction((tx) => completeJob(tx, id, {}))
   return id
 }
+
+/** What judges runs by the samples in the database; `of` replaces what a test wants to see or to have otherwise. */
+export const judgeDepsOn = (db: Database, of: Partial<JudgeDeps> = {}): JudgeDeps => ({
+  db,
+  commit: commitTo(db),
+  samples: samplesInDatabase(db),
+  store: true,
+  graceSeconds: 3600,
+  onRecord: () => {},
+  onFailure: () => {},
+  retryPauseSeconds: 60,
+  ...of,
+})
 
 /** `Relay.commit` that leaves what is owed in the outbox. */
 export const commitTo =

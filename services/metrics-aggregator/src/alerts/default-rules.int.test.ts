@@ -3,12 +3,12 @@ import { addRunEvaluation, type Database, listAlerts, readTransitions, saveSampl
 import { createTestWiki, openTestDatabase } from '@tagloom/database/testing'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { judgeDueRuns } from '../records/judge-runs.ts'
-import { samplesInDatabase } from '../records/samples.ts'
-import { commitTo, completedJob, type RunFigures, samplesOf } from '../testing.ts'
+import { commitTo, completedJob, judgeDepsOn, type RunFigures, samplesOf } from '../testing.ts'
 import { judgeByClock } from './judge-clock.ts'
 
 let db: Database & { url: string }
 let wikiId: number
+const runbookBase = 'https://example.org/tagloom/'
 beforeAll(async () => {
   db = await openTestDatabase()
 })
@@ -38,17 +38,7 @@ async function run({ seconds = 10, counters = {}, tagged = 100, options = {}, ..
   })
   await saveSamples(db, samples)
   await addRunEvaluation(db, { jobId, wikiId, completedAt: new Date(), expectedSamples: samples.length })
-  const commit = commitTo(db)
-  await judgeDueRuns({
-    db,
-    commit,
-    samples: samplesInDatabase(db),
-    store: true,
-    graceSeconds: 3600,
-    onRecord: () => {},
-    onFailure: () => {},
-    retryPauseSeconds: 60,
-  })
+  await judgeDueRuns(judgeDepsOn(db, { runbookBase }))
 }
 
 const alertsOf = (rule: string) => listAlerts(db, { wikiId, limit: 100, rule })
@@ -104,7 +94,11 @@ describe.each(Object.entries(cases))('%s', (name, { bad, good }) => {
     await run(good)
     const [alert, ...others] = await alertsOf(name)
     expect(others).toEqual([])
-    expect(alert).toMatchObject({ severity: rule.severity, action: rule.action, runbook: `docs/runbook.md#${name}` })
+    expect(alert).toMatchObject({
+      severity: rule.severity,
+      action: rule.action,
+      runbook: `${runbookBase}docs/runbook.md#${name}`,
+    })
     const steps = await readTransitions(db, [alert!.id])
     expect(steps.map((step) => step.toState)).toEqual([
       ...(rule.runs_before_firing > 1 ? ['pending'] : []),
@@ -129,8 +123,9 @@ describe.each(Object.entries(cases))('%s', (name, { bad, good }) => {
 it('no-recent-run fires once by the clock and is resolved by the next run', async () => {
   await run()
   await db.pool.query("update jobs set ended_at = now() - interval '15 days' where wiki_id = $1", [wikiId])
-  for (let i = 0; i < 3; i++) await judgeByClock(db, commitTo(db))
+  for (let i = 0; i < 3; i++) await judgeByClock(db, commitTo(db), { runbookBase })
   expect(await rows('no-recent-run')).toEqual(['firing'])
+  expect((await alertsOf('no-recent-run'))[0]?.runbook).toBe(`${runbookBase}docs/runbook.md#no-recent-run`)
   await run()
   for (let i = 0; i < 3; i++) await judgeByClock(db, commitTo(db))
   const [alert] = await alertsOf('no-recent-run')

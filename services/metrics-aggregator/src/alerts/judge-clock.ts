@@ -21,16 +21,29 @@ import {
 } from '@tagloom/database'
 import type { Owe, Relay } from '@tagloom/service-kit'
 import { announcement } from './announce.ts'
+import { withRunbookAt } from './runbook-base.ts'
+
+export interface ClockOptions {
+  readonly signal?: AbortSignal
+  /** See withRunbookAt */
+  readonly runbookBase?: string
+}
 
 /**
  * What no run brings about: alerts of wikis that had no run for long, and silences that end. Both are looked at by the clock; a rule of a
  * clock metric fires and clears at once, whatever number of runs it names. Any number of replicas may do it: the wiki's lock makes it once.
  */
-export async function judgeByClock(db: Database, commit: Relay['commit'], signal?: AbortSignal): Promise<void> {
+export async function judgeByClock(
+  db: Database,
+  commit: Relay['commit'],
+  { signal, runbookBase = '' }: ClockOptions = {},
+): Promise<void> {
   const open = await wikisWithOpenAlerts(db, clockMetrics)
   for (const { wikiId, days, rules } of await readWikiAges(db)) {
     if (signal?.aborted) return
-    const clockRules = (rules ?? defaultAlertRules).filter((rule) => rule.enabled && isClockMetric(rule.metric))
+    const clockRules = (rules ?? defaultAlertRules)
+      .filter((rule) => rule.enabled && isClockMetric(rule.metric))
+      .map((rule) => withRunbookAt(runbookBase, rule))
     const worthALook = open.has(wikiId) || clockRules.some((rule) => outside(rule, days))
     if (worthALook) await commit((tx, owe) => judgeWiki(tx, owe, wikiId, days, clockRules))
   }

@@ -26,9 +26,16 @@ import {
 } from '@tagloom/database'
 import type { Owe } from '@tagloom/service-kit'
 import { announcement } from './announce.ts'
+import { withRunbookAt } from './runbook-base.ts'
 
 /** Puts a run before every rule of its wiki, within the caller's transaction and under the wiki's lock. */
-export async function judgeRecord(tx: Transaction, owe: Owe, record: RunRecord, job: Job): Promise<void> {
+export async function judgeRecord(
+  tx: Transaction,
+  owe: Owe,
+  record: RunRecord,
+  job: Job,
+  runbookBase = '',
+): Promise<void> {
   const wikiId = record.wiki_id
   const { rules } = await readAlertRules(tx, wikiId)
   const open = await holdOpenAlerts(tx, wikiId)
@@ -47,7 +54,7 @@ export async function judgeRecord(tx: Transaction, owe: Owe, record: RunRecord, 
     const message = alertMessage(rule, seen)
     const alert = await applyStep(tx, {
       wikiId,
-      rule,
+      rule: withRunbookAt(runbookBase, rule),
       row,
       step,
       value: seen.value,

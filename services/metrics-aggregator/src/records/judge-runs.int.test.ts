@@ -19,9 +19,8 @@ import {
 import { createTestWiki, openTestDatabase } from '@tagloom/database/testing'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { judgeByClock } from '../alerts/judge-clock.ts'
-import { commitTo, completedJob, type RunFigures, samplesOf } from '../testing.ts'
+import { commitTo, completedJob, judgeDepsOn, type RunFigures, samplesOf } from '../testing.ts'
 import { type JudgeDeps, judgeDueRuns, renewStaleRecords } from './judge-runs.ts'
-import { samplesInDatabase } from './samples.ts'
 
 let db: Database & { url: string }
 let deps: JudgeDeps
@@ -30,16 +29,7 @@ const recorded: string[] = []
 
 beforeAll(async () => {
   db = await openTestDatabase()
-  deps = {
-    db,
-    commit: commitTo(db),
-    samples: samplesInDatabase(db),
-    store: true,
-    graceSeconds: 3600,
-    onRecord: (record) => recorded.push(record.job_id as string),
-    onFailure: () => {},
-    retryPauseSeconds: 60,
-  }
+  deps = judgeDepsOn(db, { onRecord: (record) => recorded.push(record.job_id as string) })
 })
 afterAll(() => db.close())
 beforeEach(async () => {

@@ -35,6 +35,8 @@ export interface JudgeDeps {
   readonly store: boolean
   /** How long a run waits for samples that are on their way */
   readonly graceSeconds: number
+  /** See withRunbookAt */
+  readonly runbookBase?: string
   readonly onRecord: (record: LogFields<'record_stored'>, complete: boolean) => void
   /** @param givenUp whether this was the last try */
   readonly onFailure: (failure: LogFields<'record_failed'>, givenUp: boolean) => void
@@ -81,7 +83,7 @@ async function judgeRun(run: DueRun, deps: JudgeDeps): Promise<boolean> {
     const samples = await deps.samples.read(run.wikiId, run.jobId)
     const record = recordOf(job, samples, run.expectedSamples, run.completedAt)
     if (deps.store) await saveRecord(tx, record)
-    if (!job.dryRun) await judgeRecord(tx, owe, record, job)
+    if (!job.dryRun) await judgeRecord(tx, owe, record, job, deps.runbookBase)
     return { record, complete: samples.length >= run.expectedSamples }
   })
   if (!outcome) return false

@@ -2,9 +2,8 @@ import type { MetricSample } from '@tagloom/contracts'
 import { addRunEvaluation, type Database, readRecord, saveSamples } from '@tagloom/database'
 import { createTestWiki, openTestDatabase } from '@tagloom/database/testing'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import { commitTo, completedJob, samplesOf } from '../testing.ts'
+import { completedJob, judgeDepsOn, samplesOf } from '../testing.ts'
 import { type JudgeDeps, judgeDueRuns, renewStaleRecords } from './judge-runs.ts'
-import { samplesInDatabase } from './samples.ts'
 
 let db: Database & { url: string }
 let deps: JudgeDeps
@@ -13,16 +12,9 @@ const failures: { job_id: unknown; tries: number; reason: string; givenUp: boole
 
 beforeAll(async () => {
   db = await openTestDatabase()
-  deps = {
-    db,
-    commit: commitTo(db),
-    samples: samplesInDatabase(db),
-    store: true,
-    graceSeconds: 3600,
-    onRecord: () => {},
+  deps = judgeDepsOn(db, {
     onFailure: ({ job_id, tries, reason }, givenUp) => failures.push({ job_id, tries, reason, givenUp }),
-    retryPauseSeconds: 60,
-  }
+  })
 })
 afterAll(() => db.close())
 beforeEach(async () => {
