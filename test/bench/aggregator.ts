@@ -13,10 +13,7 @@
  */
 import { type ChildProcess, fork, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, rmSync } from 'node:fs'
 import { Agent, get } from 'node:http'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { AckPolicy, DeliverPolicy, jetstream, jetstreamManager } from '@nats-io/jetstream'
@@ -24,7 +21,8 @@ import { connect } from '@nats-io/transport-node'
 import { type Bus, connectBus } from '@tagloom/bus'
 import { events, type MetricSample, metricGroups, metricList, toMessage } from '@tagloom/contracts'
 import { type Database, migrate, openDatabase, saveSamples } from '@tagloom/database'
-import { freePort, startServers } from '@tagloom/local-servers'
+import { freePort } from '@tagloom/local-servers'
+import { endsWithBench, ownServers } from './ground/own-servers.ts'
 
 const options = {
   samples: { type: 'string', default: '100000' },
@@ -37,8 +35,7 @@ const say = (figures: Record<string, unknown>) => console.log(JSON.stringify(fig
 
 export async function run(args: string[]): Promise<void> {
   const { values } = parseArgs({ args, options })
-  const home = mkdtempSync(join(tmpdir(), 'tagloom-bench-'))
-  const servers = await startServers({ home, env: process.env })
+  const servers = await ownServers()
   try {
     await migrate(servers.databaseUrl)
     const db = openDatabase({ url: servers.databaseUrl })
@@ -61,7 +58,6 @@ export async function run(args: string[]): Promise<void> {
     }
   } finally {
     await servers.stop()
-    rmSync(home, { recursive: true, force: true })
   }
 }
 
@@ -239,6 +235,7 @@ async function withGateway(
     },
     stdio: ['ignore', 'ignore', 'inherit'],
   })
+  endsWithBench(gateway)
   const base = `http://127.0.0.1:${port}`
   try {
     await untilReady(`${base}/readyz`, gateway)
@@ -264,7 +261,7 @@ async function benchTrends(url: string, asked: string, runs: number): Promise<vo
 async function benchEndpoint(base: string, path: string, seconds: number): Promise<void> {
   const body = await request(base + path)
   const file = fileURLToPath(new URL('./peers/bare-route.ts', import.meta.url))
-  const bare = fork(file, { stdio: ['ignore', 'ignore', 'inherit', 'ipc'] })
+  const bare = endsWithBench(fork(file, { stdio: ['ignore', 'ignore', 'inherit', 'ipc'] }))
   bare.send(body)
   const [bareUrl] = (await once(bare, 'message')) as [string]
   const of = { bare: [] as Loaded[], gateway: [] as Loaded[] }

@@ -11,9 +11,7 @@
  */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { readFileSync } from 'node:fs'
 import { createInterface } from 'node:readline'
 import { setTimeout as delay } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
@@ -33,7 +31,8 @@ import {
   startNextJob,
   storePages,
 } from '@tagloom/database'
-import { freePort, startServers } from '@tagloom/local-servers'
+import { freePort } from '@tagloom/local-servers'
+import { endsWithBench, ownServers } from './ground/own-servers.ts'
 
 const options = {
   pages: { type: 'string', default: '50000' },
@@ -49,8 +48,7 @@ const say = (figures: Record<string, unknown>) => console.log(JSON.stringify({ b
 export async function run(args: string[]): Promise<void> {
   const { values } = parseArgs({ args, options })
   const [pages, dims] = [Number(values.pages), Number(values.dims)]
-  const home = mkdtempSync(join(tmpdir(), 'tagloom-bench-'))
-  const servers = await startServers({ home, env: process.env })
+  const servers = await ownServers()
   const db = openDatabase({ url: servers.databaseUrl })
   try {
     await migrate(servers.databaseUrl)
@@ -66,7 +64,6 @@ export async function run(args: string[]): Promise<void> {
   } finally {
     await db.close()
     await servers.stop()
-    rmSync(home, { recursive: true, force: true })
   }
 }
 
@@ -175,6 +172,7 @@ async function startClusterer(servers: { databaseUrl: string; natsUrl: string })
     },
     stdio: ['ignore', 'pipe', 'inherit'],
   })
+  endsWithBench(child)
   const lines: Line[] = []
   const reading = createInterface({ input: child.stdout! })
   const ready = Promise.withResolvers<void>()

@@ -2,12 +2,14 @@
 import { readdirSync } from 'node:fs'
 import { basename } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { stopOnSignals } from './ground/own-servers.ts'
 
 const folder = fileURLToPath(new URL('.', import.meta.url))
 const names = readdirSync(folder)
   .filter((file) => file.endsWith('.ts') && !file.endsWith('.test.ts') && file !== basename(import.meta.filename))
   .map((file) => basename(file, '.ts'))
 
+stopOnSignals()
 const [name = '', ...args] = process.argv.slice(2)
 try {
   if (!names.includes(name)) throw new Error(`expected one of ${names.join(', ')}, got "${name}"`)

@@ -14,16 +14,15 @@
  */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join, resolve } from 'node:path'
+import { resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { type Bus, connectBus } from '@tagloom/bus'
 import { type ServiceName, services } from '@tagloom/contracts'
 import { addOutbox, type Database, migrate, openDatabase, takeOutbox } from '@tagloom/database'
-import { freePort, startServers } from '@tagloom/local-servers'
+import { freePort } from '@tagloom/local-servers'
 import { JobMetrics } from '@tagloom/service-kit'
+import { endsWithBench, ownServers } from './ground/own-servers.ts'
 
 const options = {
   pairs: { type: 'string', default: '5' },
@@ -35,8 +34,7 @@ const workers: readonly ServiceName[] = ['gateway', 'tagger', 'clusterer', 'prop
 
 export async function run(args: string[]): Promise<void> {
   const { values } = parseArgs({ args, options })
-  const home = mkdtempSync(join(tmpdir(), 'tagloom-bench-'))
-  const servers = await startServers({ home, env: process.env })
+  const servers = await ownServers()
   try {
     await migrate(servers.databaseUrl)
     const db = openDatabase({ url: servers.databaseUrl })
@@ -51,7 +49,6 @@ export async function run(args: string[]): Promise<void> {
     }
   } finally {
     await servers.stop()
-    rmSync(home, { recursive: true, force: true })
   }
 }
 
@@ -232,6 +229,7 @@ async function startService(service: ServiceName, servers: Servers, enabled: boo
     },
     stdio: ['ignore', 'ignore', 'inherit'],
   })
+  endsWithBench(child)
   const base = `http://127.0.0.1:${port}`
   const end = Date.now() + 60_000
   while (!(await isReady(base))) {
