@@ -55,7 +55,14 @@ export interface PageEmbedding {
   readonly vector: Float32Array | null
 }
 
-/** Replaces the vectors of these pages and this model, by COPY. Pages that were deleted meanwhile are left out. */
+/** Any constant that no other two-key advisory lock of ours uses */
+const embeddingLockClass = 7_424_570
+
+/**
+ * Replaces the vectors of these pages of one wiki and this model, by COPY. Pages that were deleted meanwhile are left out.
+ * One transaction of a wiki at a time: a job and an assignment may have the same new page in hand, and of rows that are not there yet none can
+ * be locked. The second one replaces what the first wrote.
+ */
 export async function saveEmbeddings(
   tx: Transaction,
   model: string,
@@ -66,6 +73,9 @@ export async function saveEmbeddings(
     if (vector && vector.length !== dims) throw new Error(`embedding has ${vector.length} values, expected ${dims}`)
   }
   const ids = sql.param(embeddings.map((e) => e.pageId))
+  await tx.orm.execute(sql`
+    select pg_advisory_xact_lock(${embeddingLockClass}, wiki_id) from (
+      select distinct wiki_id from pages where id = any(${ids}::bigint[]) order by wiki_id) w`)
   const { rows } = await tx.orm.execute<{ id: string }>(
     sql`select id from pages where id = any(${ids}::bigint[]) order by id for key share`,
   )

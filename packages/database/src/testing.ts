@@ -24,3 +24,15 @@ export async function createTestWiki(
   const rows = await db.orm.insert(wikis).values({ name }).returning({ id: wikis.id })
   return rows[0]?.id as number
 }
+
+/** Resolves when so many connections to the database wait for a lock. */
+export async function whenWaitingForLocks(db: Database, connections: number, withinMs = 10_000): Promise<void> {
+  const end = Date.now() + withinMs
+  for (;;) {
+    const { rows } = await db.pool.query<{ n: number }>(
+      `select count(*)::int as n from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`,
+    )
+    if (rows[0]?.n === connections) return
+    if (Date.now() > end) throw new Error(`expected ${connections} connections that wait for a lock, got ${rows[0]?.n}`)
+  }
+}

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, expect, test, vi } from 'vitest'
+import { afterAll, beforeAll, expect, test } from 'vitest'
 import {
   createJob,
   createTags,
@@ -10,7 +10,7 @@ import {
   storePages,
   type TagToCreate,
 } from './index.ts'
-import { createTestWiki, openTestDatabase } from './testing.ts'
+import { createTestWiki, openTestDatabase, whenWaitingForLocks } from './testing.ts'
 
 let db: Database
 beforeAll(async () => {
@@ -37,15 +37,6 @@ async function wikiWithJob(): Promise<{ wikiId: number; jobId: string; model: st
   return { wikiId, jobId, model: 'm' }
 }
 
-/** Connections that wait for a lock. */
-const waiting = async (): Promise<number> =>
-  (
-    await db.pool.query<{ n: number }>(
-      `select count(*)::int as n from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`,
-    )
-  ).rows[0]!.n
-const whenWaiting = (connections: number) => vi.waitFor(async () => expect(await waiting()).toBe(connections), 10_000)
-
 test('an import waits for labels that are being matched, and neither fails', async () => {
   const of = await wikiWithJob()
   await db.transaction((tx) => createTags(tx, of, [proposed('zebra')]))
@@ -54,7 +45,7 @@ test('an import waits for labels that are being matched, and neither fails', asy
     await holdVocabulary(tx, of.wikiId, of.model)
     // The import makes "aardvark" and approves "zebra", in this order; the job makes "aardvark" too.
     importing = storePages(db, of.wikiId, [page('p', ['aardvark', 'zebra'])])
-    await whenWaiting(1)
+    await whenWaitingForLocks(db, 1)
     await createTags(tx, of, [proposed('aardvark')])
   })
   await importing
