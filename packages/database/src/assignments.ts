@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { and, eq, sql } from 'drizzle-orm'
+import { and, eq, type SQL, sql } from 'drizzle-orm'
 import type { Database, Executor, Transaction } from './database.ts'
 import type { PageToPlan } from './embeddings.ts'
 import { assignments } from './schema/assignments.ts'
@@ -24,11 +24,14 @@ export interface AssignmentRow {
 }
 
 const waitsAtMostMinutes = 10
+/** Whether an assignment is still to be done. One that is not done within its time is lost, and what it held is free. */
+const isAwaited = (s: SQL): SQL =>
+  sql`(${s}.status = 'waiting' and ${s}.created_at >= now() - ${waitsAtMostMinutes} * interval '1 minute')`
 const keptDays = 30
 
 /**
  * Notes an assignment of these pages to the run's topics; the wiki's oldest go. Without page ids: the pages that are new or changed since
- * the run and that no assignment to it holds as they are now, `most` of them. An assignment without pages is completed at once.
+ * the run and that no assignment to it holds as they are now, or is about to take, `most` of them. An assignment without pages is completed at once.
  */
 export async function createAssignment(
   tx: Transaction,
@@ -43,7 +46,7 @@ export async function createAssignment(
         and not exists (select from job_pages j
           where j.job_id = ${of.jobId} and j.page_id = p.id and j.content_hash = p.content_hash)
         and not exists (select from assigned_pages a join assignments s on s.id = a.assignment_id
-          where s.job_id = ${of.jobId} and a.page_id = p.id and a.content_hash = p.content_hash)
+          where s.job_id = ${of.jobId} and a.page_id = p.id and (a.content_hash = p.content_hash or ${isAwaited(sql`s`)}))
       order by p.id limit ${of.most}`)
   const status = rows.length === 0 ? 'completed' : 'waiting'
   await tx.orm.execute(sql`
@@ -66,7 +69,7 @@ export async function readAssignment(db: Executor, id: string): Promise<Assignme
   const { rows } = await db.orm.execute<AssignmentRow & { lost: boolean } & Record<string, unknown>>(sql`
     select s.id, s.wiki_id as "wikiId", s.job_id as "jobId", s.status, s.failure, s.left_for_later as "leftForLater",
       s.created_at as "createdAt", s.ended_at as "endedAt", j.model,
-      s.status = 'waiting' and s.created_at < now() - ${waitsAtMostMinutes} * interval '1 minute' as lost
+      s.status = 'waiting' and not ${isAwaited(sql`s`)} as lost
     from assignments s join jobs j on j.id = s.job_id where s.id = ${id}`)
   const row = rows[0]
   if (!row) return undefined

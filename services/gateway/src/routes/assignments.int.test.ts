@@ -121,6 +121,16 @@ it('gives the pages since the run to the tagger, and shows their topics with the
   expect(nothingLeft).toMatchObject({ status: 202, body: { status: 'completed', pages: [] } })
 })
 
+it('leaves to an assignment what it is about to take, until that is lost', async () => {
+  await importPages(pagesFrom(0, 3))
+  await completedRun()
+  await importPages(pagesFrom(3, 2))
+  const { body: first } = await call('POST', '/assignments')
+  expect((await call('POST', '/assignments')).body).toMatchObject({ status: 'completed', pages: [], left_for_later: 0 })
+  await db.pool.query(`update assignments set created_at = now() - interval '11 minutes' where id = $1`, [first.id])
+  expect((await call('POST', '/assignments')).body).toMatchObject({ status: 'waiting', pages: first.pages })
+})
+
 it('takes pages by name, and refuses what is not there', async () => {
   await importPages(pagesFrom(0, 3))
   expect(await call('POST', '/assignments')).toMatchObject({ status: 409, body: { code: 'wiki_without_run' } })
