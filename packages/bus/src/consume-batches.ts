@@ -187,7 +187,7 @@ async function handleApart<E extends EventDeclaration>(
   let failuresInARow = 0
   for (const { raw, message } of read) {
     if (failuresInARow >= 2) {
-      raw.nak(retryDelayMs(raw))
+      quietly(() => raw.nak(retryDelayMs(raw)))
       continue
     }
     try {

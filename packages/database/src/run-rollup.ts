@@ -4,7 +4,7 @@ import type { Figures } from './metrics.ts'
 import { wikiRunTotals } from './schema/metrics.ts'
 
 /*
- * The roll-up of a wiki's runs: one row, which triggers on clustering_metrics keep (migration 0004). It answers what is asked of all runs
+ * The roll-up of a wiki's runs: one row, which triggers on clustering_metrics keep (migration 0006). It answers what is asked of all runs
  * and of the newest 200, without reading them.
  */
 
