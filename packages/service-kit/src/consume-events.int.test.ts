@@ -1,6 +1,15 @@
 import { Reject } from '@tagloom/bus'
 import { events, toMessage } from '@tagloom/contracts'
-import { cancelJob, countOutbox, createJob, readJob, startNextJob } from '@tagloom/database'
+import {
+  cancelJob,
+  countOutbox,
+  createAssignment,
+  createJob,
+  readAssignment,
+  readJob,
+  startNextJob,
+  storePages,
+} from '@tagloom/database'
 import { createTestWiki } from '@tagloom/database/testing'
 import Fastify, { type FastifyInstance } from 'fastify'
 import { afterAll, afterEach, beforeAll, expect, it, vi } from 'vitest'
@@ -124,6 +133,25 @@ it('a message that cannot be handled lies with the dead, and its job fails with 
   expect(deps.log.of('job_failed').at(-1)).toMatchObject({ ...job, stage: 'cluster' })
   stop.abort()
   await following
+})
+
+it('an assignment whose message cannot be handled fails at once, with the reason', async () => {
+  const { wiki_id, job_id } = await runningJob()
+  await storePages(deps.db, wiki_id, [{ externalId: 'p', title: 'p', text: 'p', goldLabel: null, tags: undefined }])
+  const assignment_id = await deps.db.transaction((tx) =>
+    createAssignment(tx, { wikiId: wiki_id, jobId: job_id, most: 9 }),
+  )
+  await serve(
+    on(events.assignmentEmbedded, { durable: 'poisoned-assignment', failsJob: false }, async () => {
+      throw new Reject('cluster 3 has no centroid')
+    }),
+  )
+  await deps.bus.publish(toMessage(events.assignmentEmbedded, { wiki_id, assignment_id }, context))
+  await until(async () => (await readAssignment(deps.db, assignment_id))?.status === 'failed')
+  expect(await readAssignment(deps.db, assignment_id)).toMatchObject({ failure: 'cluster 3 has no centroid' })
+  await until(() => deps.log.of('assignment_failed').length)
+  expect(deps.log.of('assignment_failed')).toMatchObject([{ wiki_id, assignment_id, request_id: 'request-1' }])
+  expect((await readJob(deps.db, job_id))?.status).toBe('running')
 })
 
 it('cancelling a job aborts the work on it, which is dropped', async () => {

@@ -5,6 +5,7 @@ import { isConflict, isDatabaseError, JobNotRunning, readJob } from '@tagloom/da
 import type { FastifyInstance } from 'fastify'
 import { type Cancellations, followCancellations, JobCancelled } from './cancellations.ts'
 import { isDatabaseAway, untilDatabaseAnswers } from './database-away.ts'
+import { failAssignmentOf } from './fail-assignment.ts'
 import { failJobOf } from './fail-job.ts'
 import type { Log } from './log.ts'
 import { plainError } from './plain-error.ts'
@@ -31,7 +32,7 @@ export interface ConsumerOptions {
   readonly ackWaitMs?: number
   readonly maxDeliver?: number
   readonly backoffMs?: readonly number[]
-  /** Whether a message that cannot be handled fails its job */
+  /** Whether a message that cannot be handled fails its job; an assignment it fails always */
   readonly failsJob: boolean
 }
 
@@ -60,6 +61,8 @@ export function on<E extends EventDeclaration>(
       onDead: async (message, reason) => {
         const ids = idsOf(message?.data)
         if (failsJob && ids.job_id) await failJobOf(deps, message as Message, 'message_dead', reason)
+        if ((message?.data as { assignment_id?: string } | undefined)?.assignment_id)
+          await failAssignmentOf(deps, message as Message, reason)
       },
     }
     const failures = new FailedTransactions()
