@@ -52,7 +52,7 @@ export const decisionRoutes: Routes = (deps) => async (app) => {
       const wiki = await findWiki(db, params.wiki_id)
       const row = await deps.relay.commit(async (tx, owe) => {
         const id = await decide(tx, wiki, caller, body)
-        owe(vocabularyChanged(request, wiki.id, `decision.${id}`, body.kind))
+        owe(vocabularyChanged(request, wiki.id, body.kind))
         const [made] = await listDecisions(tx, { wikiId: wiki.id, limit: 1, id })
         return made!
       })
@@ -100,7 +100,7 @@ export const decisionRoutes: Routes = (deps) => async (app) => {
       await deps.relay.commit(async (tx, owe) => {
         if (!(await revokeDecision(tx, wiki_id, decision_id)))
           throw new ProblemError('decision_not_found', `Wiki ${wiki_id} has no decision ${decision_id}`)
-        owe(vocabularyChanged(request, wiki_id, `decision.${decision_id}.revoked`, 'revoked'))
+        owe(vocabularyChanged(request, wiki_id, 'revoked'))
       })
       return reply.code(204).send(null)
     },

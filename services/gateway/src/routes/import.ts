@@ -79,8 +79,7 @@ export const importRoutes: Routes = (deps) => async (app) => {
           rejected,
           duration_ms,
         })
-        if (tagsChanged)
-          await deps.relay.commit(async (_tx, owe) => owe(vocabularyChanged(request, wiki.id, request.id, 'import')))
+        if (tagsChanged) await deps.relay.commit(async (_tx, owe) => owe(vocabularyChanged(request, wiki.id, 'import')))
         return report
       } finally {
         if (mirror) {

@@ -261,6 +261,18 @@ describe('a decision', () => {
     expect((await get('/pages/a')).body.locked).toBe(true)
   })
 
+  it('that is changed is told like a new one, also twice in a request id of the caller', async () => {
+    await send(ndjson(page('a', { tags: ['Gold'] })))
+    gateway.owed.length = 0
+    const headers = { 'x-request-id': 'the-same' }
+    for (const kind of ['rejected', 'added', 'rejected']) {
+      const body = { kind, page_id: 'a', tag: 'Gold' }
+      expect((await gateway.call(key, 'POST', `/api/wikis/${wiki}/decisions`, body, headers)).status).toBe(201)
+    }
+    // The stream drops what it has seen lately by its message id.
+    expect(new Set(gateway.owed.map((message) => message.messageId)).size).toBe(3)
+  })
+
   it('to approve a label that the wiki does not have makes it part of the vocabulary', async () => {
     expect((await decide({ kind: 'approved', tag: 'Smart contracts' })).status).toBe(201)
     expect((await decide({ kind: 'approved', tag: 'smart contract' })).body.tag).toBe('Smart contracts')
