@@ -32,7 +32,7 @@ export type ServiceEvents = {
 /** One service process that is started again when it dies, later each time, and given up when it keeps dying. */
 export class SupervisedService {
   readonly spec: ServiceSpec
-  readonly #logFile: string
+  readonly logFile: string
   readonly #policy: RestartPolicy
   readonly #events: ServiceEvents
   readonly #stopping = new AbortController()
@@ -42,7 +42,7 @@ export class SupervisedService {
 
   constructor(spec: ServiceSpec, logFolder: string, policy: RestartPolicy, events: ServiceEvents) {
     this.spec = spec
-    this.#logFile = join(logFolder, `${spec.name}.log`)
+    this.logFile = join(logFolder, `${spec.name}.log`)
     this.#policy = policy
     this.#events = events
   }
@@ -52,7 +52,7 @@ export class SupervisedService {
   }
 
   start(): void {
-    const log = openSync(this.#logFile, 'a', 0o644)
+    const log = openSync(this.logFile, 'a', 0o644)
     // detached: a process group of its own, so that Ctrl-C at the terminal leaves the order of stopping to us.
     const child = fork(this.spec.main, [], {
       execArgv: ['--import', DIE_WITH_PARENT],
@@ -122,7 +122,7 @@ export class SupervisedService {
 
   logTail(lines = 15): string {
     try {
-      return readFileSync(this.#logFile, 'utf8').trimEnd().split('\n').slice(-lines).join('\n')
+      return readFileSync(this.logFile, 'utf8').trimEnd().split('\n').slice(-lines).join('\n')
     } catch {
       return '(no log)'
     }

@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process'
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { freePort } from '@tagloom/local-servers'
@@ -71,6 +71,25 @@ describe('the supervisor', () => {
   it('gives up one that is never ready', async () => {
     supervisor.start(await service('slow', 'setInterval(() => {}, 1000)'))
     await expect(supervisor.whenReady(300)).rejects.toThrow(/slow was not ready within 0\.3 s/)
+  })
+
+  it('puts the log of a running service aside when it has grown large, without ending the service', async () => {
+    await supervisor.stop(100)
+    supervisor = new Supervisor({
+      logFolder: join(folder, 'logs'),
+      say: (line) => said.push(line),
+      largestLogBytes: 5_000,
+      lookAtLogsEveryMs: 10,
+    })
+    const talks = `\nsetInterval(() => console.log('x'.repeat(99)), 1)`
+    const running = supervisor.start(await service('talker', READY + STOPS + talks))
+    const pid = running.pid
+    const aside = () => statSync(join(folder, 'logs', 'talker.log.1')).mtimeMs
+    const first = await vi.waitFor(aside, 10_000)
+    await vi.waitFor(() => expect(aside()).toBeGreaterThan(first), 10_000)
+    await vi.waitFor(() => expect(log('talker')).toContain('xxx'))
+    expect(running.pid).toBe(pid)
+    expect(said).toEqual([])
   })
 
   it('kills one that does not stop in time', async () => {

@@ -1,9 +1,11 @@
-import { mkdirSync, renameSync, statSync } from 'node:fs'
-import { join } from 'node:path'
+import { mkdirSync } from 'node:fs'
 import { setTimeout as delay } from 'node:timers/promises'
+import { rotateLog } from './rotate-log.ts'
 import { type RestartPolicy, type ServiceSpec, SupervisedService } from './supervised-service.ts'
 
+/** Of each service there are two files at most: so much, and what is put aside of it. */
 const LARGEST_LOG_BYTES = 50 << 20
+const LOOK_AT_LOGS_EVERY_MS = 10_000
 
 const DEFAULT_POLICY: RestartPolicy = {
   firstDelayMs: 250,
@@ -17,6 +19,9 @@ export interface SupervisorOptions {
   /** One line about a service that died. */
   say(line: string): void
   policy?: Partial<RestartPolicy>
+  /** A log that is larger is put aside. */
+  largestLogBytes?: number
+  lookAtLogsEveryMs?: number
 }
 
 /** A service that died again and again; the message holds its last log lines. */
@@ -31,6 +36,8 @@ export class Supervisor {
   readonly givenUp: Promise<never>
   readonly #options: SupervisorOptions
   readonly #policy: RestartPolicy
+  readonly #logWatch: NodeJS.Timeout
+  readonly #notRotated = new Set<string>()
   #giveUp!: (error: ServiceGivenUp) => void
 
   constructor(options: SupervisorOptions) {
@@ -41,10 +48,11 @@ export class Supervisor {
     })
     this.givenUp.catch(() => undefined)
     mkdirSync(options.logFolder, { recursive: true })
+    this.#logWatch = setInterval(() => this.#rotateLogs(), options.lookAtLogsEveryMs ?? LOOK_AT_LOGS_EVERY_MS)
+    this.#logWatch.unref()
   }
 
   start(spec: ServiceSpec): SupervisedService {
-    shelve(join(this.#options.logFolder, `${spec.name}.log`))
     const service = new SupervisedService(spec, this.#options.logFolder, this.#policy, {
       restarting: (name, why, delayMs) =>
         this.#options.say(`${name} ended (${why}); starting it again in ${delayMs} ms`),
@@ -54,6 +62,7 @@ export class Supervisor {
         ),
     })
     this.services.push(service)
+    this.#rotateLogs()
     service.start()
     return service
   }
@@ -79,14 +88,23 @@ export class Supervisor {
 
   /** The first one (the gateway) before the others, so that nothing new comes in while they finish. */
   async stop(graceMs: number): Promise<void> {
+    clearInterval(this.#logWatch)
     const [first, ...others] = this.services
     await first?.stop(graceMs / 2)
     await Promise.all(others.map((service) => service.stop(graceMs / 2)))
   }
-}
 
-/** A log that has grown large is put aside once, so that two of them are the most there are. */
-function shelve(file: string): void {
-  const size = statSync(file, { throwIfNoEntry: false })?.size ?? 0
-  if (size > LARGEST_LOG_BYTES) renameSync(file, `${file}.1`)
+  /** A full disk must not end the services: it is told once, and looked at again. */
+  #rotateLogs(): void {
+    for (const { logFile, spec } of this.services) {
+      try {
+        rotateLog(logFile, this.#options.largestLogBytes ?? LARGEST_LOG_BYTES)
+        this.#notRotated.delete(spec.name)
+      } catch (error) {
+        if (!this.#notRotated.has(spec.name))
+          this.#options.say(`the log of ${spec.name} could not be put aside: ${(error as Error).message}`)
+        this.#notRotated.add(spec.name)
+      }
+    }
+  }
 }
