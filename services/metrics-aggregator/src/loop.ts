@@ -6,7 +6,10 @@ export interface Loop {
   stop(): Promise<void>
 }
 
-/** @param everyMs rest between two rounds */
+/**
+ * A round that fails is told, once for each row of failures, and the next one comes all the same.
+ * @param everyMs rest between two rounds
+ */
 export function startLoop(
   everyMs: number,
   round: (signal: AbortSignal) => Promise<unknown>,
@@ -16,14 +19,18 @@ export function startLoop(
   let timer: NodeJS.Timeout | undefined
   let running: Promise<void> | undefined
   let again = false
+  let failing = false
   const run = (): void => {
     clearTimeout(timer)
     again = false
     running = round(stopping.signal)
       .then(
-        () => {},
+        () => {
+          failing = false
+        },
         (error: Error) => {
-          if (!stopping.signal.aborted) onError(error)
+          if (!stopping.signal.aborted && !failing) onError(error)
+          failing = true
         },
       )
       .then(() => {

@@ -129,7 +129,7 @@ async function renewOne(tx: Transaction, stale: RunEvaluation, deps: JudgeDeps):
 }
 
 /** Whether the figures of this run are what failed: values that a column refuses, or that cannot be folded. */
-const isOfTheRun = (error: unknown): boolean =>
+export const isOfTheRun = (error: unknown): boolean =>
   isRefused(error) || error instanceof TypeError || error instanceof RangeError
 
 /** @returns whether the run is given up @throws the error, where it is not the run's own */

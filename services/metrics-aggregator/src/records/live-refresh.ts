@@ -1,12 +1,15 @@
 import { type Database, readJob, readRunEvaluation } from '@tagloom/database'
 import type { LiveRecords } from '@tagloom/service-kit/live-records'
 import { recordOf } from './job-record.ts'
+import { isOfTheRun } from './judge-runs.ts'
 import type { Samples } from './samples.ts'
 
 /*
  * Keeps live records within a second of the work. A job that something happened to is touched; touched jobs' records are made again in rounds,
  * at most every `everyMs`, and where they are many or large so seldom that making them takes a fifth of the time: a backlog is drained
- * first. A round is bounded, and who waits longest comes first. A failure leaves the job touched.
+ * first. A round is bounded, and who waits longest comes first.
+ * A job whose own figures stand in the way (see isOfTheRun) is let go until it is touched again: they will not be better. Any other failure is
+ * the servers': it ends the round, the job stays touched, the next round comes later each time, and of a row of such failures one is told.
  */
 
 export interface LiveRefresh {
@@ -25,6 +28,7 @@ export interface LiveRefreshDeps {
 
 const restFactor = 4
 const roundMs = 200
+const longestPauseMs = 5_000
 
 export function startLiveRefresh(deps: LiveRefreshDeps): LiveRefresh {
   // In the order in which they were touched first since their record was made
@@ -33,6 +37,7 @@ export function startLiveRefresh(deps: LiveRefreshDeps): LiveRefresh {
   let running: Promise<void> | undefined
   let restUntil = 0
   let stopped = false
+  let failures = 0
 
   const round = async (withinMs: number): Promise<void> => {
     const end = performance.now() + withinMs
@@ -41,9 +46,14 @@ export function startLiveRefresh(deps: LiveRefreshDeps): LiveRefresh {
       touched.delete(jobId)
       try {
         await refresh(jobId, deps)
+        failures = 0
       } catch (error) {
+        const ofTheServers = !isOfTheRun(error)
+        if (!ofTheServers || failures === 0) deps.onError(error as Error)
+        if (!ofTheServers) continue
+        failures++
         touched.add(jobId)
-        deps.onError(error as Error)
+        return
       }
     }
   }
@@ -59,7 +69,7 @@ export function startLiveRefresh(deps: LiveRefreshDeps): LiveRefresh {
           if (touched.size > 0) schedule()
         })
       },
-      Math.max(deps.everyMs, restUntil - performance.now()),
+      Math.max(deps.everyMs, restUntil - performance.now(), pauseMs(failures)),
     )
   }
   return {
@@ -75,6 +85,8 @@ export function startLiveRefresh(deps: LiveRefreshDeps): LiveRefresh {
     },
   }
 }
+
+const pauseMs = (failures: number): number => (failures === 0 ? 0 : Math.min(longestPauseMs, 250 * 2 ** (failures - 1)))
 
 async function refresh(jobId: string, { db, samples, live }: LiveRefreshDeps): Promise<void> {
   const job = await readJob(db, jobId)
