@@ -143,10 +143,12 @@ test('two consumers share the work and none is done twice', async () => {
   const by: Record<string, number> = { a: 0, b: 0 }
   const ids = new Set<string>()
   const other = await openTestBus({ prefix: bus.prefix })
+  const { promise: bothHaveSome, resolve: haveBoth } = Promise.withResolvers<void>()
   const worker = (name: string) => async (m: EmbedMessage) => {
     by[name] = (by[name] ?? 0) + 1
     ids.add(m.id)
-    await new Promise((resolve) => setTimeout(resolve, 5))
+    if (by.a && by.b) haveBoth()
+    await bothHaveSome
   }
   await handling(other, worker('b'), () =>
     handling(bus, worker('a'), async () => {

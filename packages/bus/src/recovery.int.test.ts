@@ -38,16 +38,19 @@ describe('stopping', () => {
 
   test('waits for what is in hand as long as it may', async () => {
     let finished = false
+    const { promise: mayFinish, resolve: finish } = Promise.withResolvers<void>()
     const consumption = await bus.consume(
       { events: [events.labelBatch], durable: 'finishing', concurrency: 1 },
       async () => {
-        await new Promise((resolve) => setTimeout(resolve, 300))
+        await mayFinish
         finished = true
       },
     )
     await bus.publish(toMessage(events.labelBatch, { wiki_id: 1, job_id: 'j', batch: 0 }, { source: 'tagger' }))
     await until(() => consumption.inHand === 1)
-    await consumption.stop(5_000)
+    const stopping = consumption.stop(5_000)
+    finish()
+    await stopping
     expect(finished).toBe(true)
     await whenDrained(bus)
   })

@@ -84,6 +84,7 @@ it('makes the same records and alerts when it is killed 20 times during 10 jobs'
   const liveAndDie = async (work: () => Promise<void>) => {
     const child = await aggregators.start(env)
     await work()
+    // The moment of the kill, another each time; nothing is waited for.
     await new Promise((resolve) => setTimeout(resolve, (killed * 7919) % longestLifeMs))
     await aggregators.kill(child)
     killed++

@@ -17,7 +17,7 @@ import { createTestWiki } from '@tagloom/database/testing'
 import { Registry } from '@tagloom/service-kit'
 import { openTestDeps, type TestDeps } from '@tagloom/service-kit/testing'
 import type { FastifyInstance } from 'fastify'
-import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
+import { afterAll, afterEach, beforeAll, expect, test, vi } from 'vitest'
 import { buildApp } from './app.ts'
 import { environment } from './config.ts'
 import { planEmbedBatches } from './job-requested/plan-batches.ts'
@@ -69,13 +69,11 @@ const requested = (wiki_id: number, job_id: string, resend?: string) =>
   toMessage(events.jobRequested, { wiki_id, job_id, options: {} }, { source: 'gateway' }, resend)
 
 async function whenEmbedded(jobId: string): Promise<{ pages: number; embedded: number; model: string }> {
-  const end = Date.now() + 25_000
-  for (;;) {
-    const found = seen.find((e) => e.type === events.pagesEmbedded.type && dataOf(e).job_id === jobId)
-    if (found) return found.data as { pages: number; embedded: number; model: string }
-    if (Date.now() > end) throw new Error(`job ${jobId} was not embedded in time`)
-    await new Promise((resolve) => setTimeout(resolve, 20))
-  }
+  const found = await vi.waitUntil(
+    () => seen.find((e) => e.type === events.pagesEmbedded.type && dataOf(e).job_id === jobId),
+    { timeout: 25_000 },
+  )
+  return found.data as { pages: number; embedded: number; model: string }
 }
 
 const dataOf = (event: CloudEvent) => event.data as Record<string, unknown>
