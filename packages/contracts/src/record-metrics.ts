@@ -2,6 +2,7 @@
  * Every metric of a run record, declared once. From this come the schema of the record, the tables of docs/metrics.md,
  * which of two runs is better (`better`), and what an alert rule may name.
  * The measures that the formulas speak of are declared in record-measures.ts.
+ * Long, since it is the one list that is read and searched as a whole; the groups are in the order of the record.
  */
 
 export interface MetricDeclaration {
