@@ -4,6 +4,7 @@ import { services, stages } from './stages.ts'
 /**
  * Every named log event, declared once. docs/logging.md is generated from it, `log.event(name, fields)` is typed by it,
  * and the tests check what a real job logs against it. No field ever holds page text, a key or a secret.
+ * Long, since it is the one list that is read and searched as a whole; six groups of declarations, in the order of a job.
  */
 
 export type LogLevel = 'DEBUG' | 'INFO' | 'WARNING' | 'ERROR' | 'CRITICAL'
@@ -255,6 +256,12 @@ const work = {
     scope: 'wiki',
     description: 'The pages of an assignment were given to the topics of the current run',
     fields: { assignment_id: id, assigned: count, left_out: count, drift: metricValue, rerun_due: Type.Boolean() },
+  }),
+  assignment_recovered: declare({
+    level: 'WARNING',
+    scope: 'wiki',
+    description: 'The watchdog sent the message of an assignment again',
+    fields: { assignment_id: id },
   }),
   assignment_failed: declare({
     level: 'ERROR',

@@ -79,6 +79,15 @@ export async function readAssignment(db: Executor, id: string): Promise<Assignme
   return lost ? { ...found, status: 'failed', failure } : found
 }
 
+export type AwaitedAssignment = Pick<AssignmentRow, 'id' | 'wikiId'>
+
+/** Assignments that are still to be done, oldest first. */
+export async function listAwaitedAssignments(db: Executor, most: number): Promise<AwaitedAssignment[]> {
+  const { rows } = await db.orm.execute<AwaitedAssignment & Record<string, unknown>>(sql`
+    select s.id, s.wiki_id as "wikiId" from assignments s where ${isAwaited(sql`s`)} order by s.created_at limit ${most}`)
+  return rows
+}
+
 /** Ends a waiting assignment. @returns false when it has ended: nothing was changed */
 export async function endAssignment(tx: Transaction, id: string, failure: string | null): Promise<boolean> {
   const ended = await tx.orm

@@ -24,6 +24,11 @@ export function watchJobs(app: FastifyInstance, deps: GatewayDeps): void {
       const of = { wiki_id: job.wikiId, job_id: job.id, stage: stageOf(owed.step) }
       logOf(job).event('job_failed', { ...of, code: 'stalled', reason, attempt: job.attempt })
     },
+    onAssignment({ id, wikiId }, failure) {
+      const line = log.child({ wiki_id: wikiId })
+      if (failure === undefined) line.event('assignment_recovered', { assignment_id: id })
+      else line.event('assignment_failed', { assignment_id: id, reason: failure })
+    },
   })
   const logOf = (job: { requestId: string | null; traceparent: string | null }) =>
     log.child({ request_id: job.requestId ?? undefined, trace_id: traceIdOf(job.traceparent ?? undefined) })

@@ -1,5 +1,14 @@
 import { events, toMessage } from '@tagloom/contracts'
-import { finishBatch, type Job, planStage, readJob, storePages } from '@tagloom/database'
+import {
+  cancelJob,
+  createAssignment,
+  finishBatch,
+  type Job,
+  planStage,
+  readAssignment,
+  readJob,
+  storePages,
+} from '@tagloom/database'
 import { createTestWiki } from '@tagloom/database/testing'
 import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest'
 import type { Owed } from '../job-life/owed.ts'
@@ -12,6 +21,7 @@ let wikiId: number
 let jobId: string
 let revived: { job: Job; owed: Owed }[]
 let givenUp: string[]
+let assignments: [id: string, failure: string | undefined][]
 beforeAll(async () => {
   gateway = await openTestGateway()
   key = await gateway.key(['write'])
@@ -20,12 +30,14 @@ afterAll(() => gateway.close())
 beforeEach(async () => {
   const { db } = gateway.deps
   await db.pool.query("update jobs set status = 'cancelled' where status in ('queued', 'running')")
+  await db.pool.query('delete from assignments')
   wikiId = await createTestWiki(db)
   await storePages(db, wikiId, [{ externalId: 'a', title: 't', text: 'x', goldLabel: null, tags: undefined }])
   jobId = (await gateway.call(key, 'POST', `/api/wikis/${wikiId}/jobs`)).body.id
   gateway.owed.length = 0
   revived = []
   givenUp = []
+  assignments = []
 })
 
 const idle = { durable: 'tagger-embed-batch', pending: 0, inFlight: 0 }
@@ -38,6 +50,7 @@ const watchdog = (more: Partial<WatchdogDeps> = {}) =>
     maxRevivals: 3,
     onRevived: (each) => void revived.push(each),
     onGivenUp: ({ reason }) => void givenUp.push(reason),
+    onAssignment: ({ id }, failure) => void assignments.push([id, failure]),
     ...more,
   })
 const owed = () => gateway.owed.map((message) => message.messageId)
@@ -75,6 +88,38 @@ it('sends the event between two stages, as its rows say it was', async () => {
   expect(gateway.owed.map((message) => JSON.parse(message.body))).toMatchObject([
     { type: events.pagesEmbedded.type, id: `${jobId}.pages-embedded`, data: { pages: 1, embedded: 1, model: 'm' } },
   ])
+})
+
+async function awaitedAssignment(): Promise<string> {
+  const { db } = gateway.deps
+  await db.transaction((tx) => cancelJob(tx, jobId))
+  return db.transaction((tx) => createAssignment(tx, { wikiId, jobId, most: 9 }))
+}
+
+it('sends again the message of an assignment, once nothing was going on twice in a row, and fails it in the end', async () => {
+  const id = await awaitedAssignment()
+  const dog = watchdog()
+  await dog.look()
+  expect(owed()).toEqual([])
+  await looks(dog, 7)
+  expect(owed()).toEqual([1, 2, 3].map((nth) => `${id}.requested~revival.${nth}`))
+  const failure = expect.stringContaining('nobody took it on after 3 more tries')
+  expect(assignments).toEqual([
+    [id, undefined],
+    [id, undefined],
+    [id, undefined],
+    [id, failure],
+  ])
+  expect(await readAssignment(gateway.deps.db, id)).toMatchObject({ status: 'failed', failure })
+  await looks(dog, 2)
+  expect(assignments).toHaveLength(4)
+})
+
+it('leaves an assignment alone while a worker has something in hand', async () => {
+  await awaitedAssignment()
+  const busy = { durable: 'clusterer-assignment-embedded', pending: 0, inFlight: 1 }
+  await looks(watchdog({ backlog: async () => [idle, busy] }), 4)
+  expect(owed()).toEqual([])
 })
 
 it.each([

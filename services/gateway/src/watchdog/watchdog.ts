@@ -7,6 +7,7 @@ import {
   failJob,
   hasStageMoved,
   type Job,
+  listAwaitedAssignments,
   listRunningJobs,
   listWaitingWikis,
   readLastProgress,
@@ -17,6 +18,7 @@ import {
 import type { Owe, Relay } from '@tagloom/service-kit'
 import { beginNextJob } from '../job-life/begin.ts'
 import { type Owed, readOwed, type Step } from '../job-life/owed.ts'
+import { AssignmentReviver, type ReviveAssignmentsDeps } from './revive-assignments.ts'
 
 /*
  * A running job is always owed to somebody: a message waits in the stream, is in hand, or lies in the outbox. When JetStream loses its
@@ -36,20 +38,25 @@ export interface WatchdogDeps {
   readonly maxRevivals: number
   readonly onRevived: (revived: { job: Job; owed: Owed; idleSeconds: number }) => void
   readonly onGivenUp: (givenUp: { job: Job; owed: Owed; reason: string }) => void
+  readonly onAssignment: ReviveAssignmentsDeps['onAssignment']
 }
 
-/** Any constant that no other advisory lock of ours uses */
+/** Assignments that one look sees, the oldest first */
+const mostAssignments = 1_000
+/** Any constant that no other one-key advisory lock of ours uses */
 const lockKey = 7_424_567
 /** Those who carry a job on; a metrics-aggregator that is behind holds up no job. */
 const workers = /tagger|clusterer|propagator/
 
 export class Watchdog {
   readonly #deps: WatchdogDeps
+  readonly #assignments: AssignmentReviver
   /** Job → place at which it was last seen with nothing going on */
   #quietAt = new Map<string, string>()
 
   constructor(deps: WatchdogDeps) {
     this.#deps = deps
+    this.#assignments = new AssignmentReviver(deps)
   }
 
   /** Looks once. Of several gateways one looks at a time. */
@@ -57,13 +64,16 @@ export class Watchdog {
     const { db, relay } = this.#deps
     await withTryLock(db, lockKey, async () => {
       for (const wikiId of await listWaitingWikis(db)) await relay.commit((tx, owe) => beginNextJob(tx, owe, wikiId))
-      await this.#reviveStuck(await listRunningJobs(db))
+      const jobs = await listRunningJobs(db)
+      const assignments = await listAwaitedAssignments(db, mostAssignments)
+      const backlog = jobs.length + assignments.length > 0 ? await this.#deps.backlog() : []
+      const quiet = await this.#isQuiet(backlog)
+      await this.#reviveStuck(jobs, backlog, quiet)
+      await this.#assignments.look(assignments, quiet)
     })
   }
 
-  async #reviveStuck(jobs: readonly Job[]): Promise<void> {
-    const backlog = jobs.length > 0 ? await this.#deps.backlog() : []
-    const quiet = await this.#isQuiet(backlog)
+  async #reviveStuck(jobs: readonly Job[], backlog: readonly Backlog[], quiet: boolean): Promise<void> {
     const quietAt = new Map<string, string>()
     for (const job of jobs) {
       const { place, step } = await readOwed(this.#deps.db, job)
