@@ -4,10 +4,9 @@
  *   npm run bench -- aggregator [--samples 100000] [--runs 10000] [--seconds 5] [--only ingest|trends|endpoint]
  *
  * JSON lines:
- *   ingest     a backlog of samples drained by the aggregator's way (checked, stored in PostgreSQL, acknowledged) beside a bare JetStream
- *              consumer (durable, explicit acknowledgement of each message as ours, nothing read or parsed), on the same stream in the
- *              same run, taken in turns; the ratio is the median of the turns'. The bare one is the fastest that we
- *              found: by callback (the client's iterator alone makes it two to three times slower), 5,000 messages ahead
+ *   ingest     a backlog of samples drained by the aggregator's own process as it is shipped (checked, stored in PostgreSQL, acknowledged,
+ *              live records made meanwhile) beside a bare JetStream consumer in a process of its own (durable, explicit acknowledgement of
+ *              each message as ours, nothing read or parsed), on the same stream, in turns; the ratio is the median of the turns'
  *   trends     GET /api/wikis/{id}/trends of a wiki with so many runs: p50, p95, p99 in ms
  *   endpoint   requests/s of GET /api/tags/cluster-metrics/{id} beside a bare Fastify route that answers with the same body
  */
@@ -16,12 +15,10 @@ import { once } from 'node:events'
 import { Agent, get } from 'node:http'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
-import { AckPolicy, DeliverPolicy, jetstream, jetstreamManager } from '@nats-io/jetstream'
-import { connect } from '@nats-io/transport-node'
-import { type Bus, connectBus } from '@tagloom/bus'
-import { events, type MetricSample, metricGroups, metricList, toMessage } from '@tagloom/contracts'
-import { type Database, migrate, openDatabase, saveSamples } from '@tagloom/database'
+import { metricGroups, metricList } from '@tagloom/contracts'
+import { type Database, migrate, openDatabase } from '@tagloom/database'
 import { freePort } from '@tagloom/local-servers'
+import { type Drained, measureIngest } from './aggregator/ingest.ts'
 import { endsWithBench, ownServers } from './ground/own-servers.ts'
 
 const options = {
@@ -41,7 +38,7 @@ export async function run(args: string[]): Promise<void> {
     const db = openDatabase({ url: servers.databaseUrl })
     try {
       const wanted = (part: string) => values.only === undefined || values.only === part
-      if (wanted('ingest')) await benchIngest(db, servers.natsUrl, Number(values.samples))
+      if (wanted('ingest')) await benchIngest(db, servers, Number(values.samples))
       const wikiId = await fillRuns(db, Number(values.runs))
       // What a question costs, and not what remembering its answer saves
       if (wanted('trends'))
@@ -61,126 +58,27 @@ export async function run(args: string[]): Promise<void> {
   }
 }
 
-const batchSize = 1000
-const jobs = 100
-
-function sampleOf(i: number): MetricSample {
-  const at = (seconds: number) => new Date(1_769_000_000_000 + (i * 10 + seconds) * 1000).toISOString()
-  return {
-    wiki_id: 1 + (i % 10),
-    job_id: `cluster_wiki_${1 + (i % 10)}_${i % jobs}`,
-    stage: 'propagate',
-    batch: String(Math.floor(i / jobs)),
-    service: 'propagator',
-    started_at: at(0),
-    ended_at: at(1),
-    duration_seconds: 1,
-    counters: {
-      pages_processed: 1000,
-      pages_tagged: 900,
-      tags_applied: 4000,
-      'pages_by_tags.0': 100,
-      'pages_by_tags.4': 900,
-    },
-    gauges: {},
-  }
-}
-
-async function benchIngest(db: Database, natsUrl: string, count: number): Promise<void> {
-  const bus = await connectBus({ url: natsUrl, name: 'bench' })
-  for (let i = 0; i < count; i += 2_000)
-    await Promise.all(
-      Array.from({ length: Math.min(2_000, count - i) }, (_, k) =>
-        bus.publish(toMessage(events.metricsSampled, sampleOf(i + k), { source: 'bench' })),
-      ),
-    )
-  const rates = { bare: [] as Drained[], aggregator: [] as Drained[] }
-  for (let round = 0; round < 3; round++) {
-    rates.bare.push(await drained(count, () => drainBare(natsUrl, `bare-${round}`, count)))
-    rates.aggregator.push(await drained(count, () => drainAggregator(bus, db, `aggregator-${round}`, count)))
-    const { rows } = await db.pool.query('select count(*)::int as n from metric_samples')
-    if (rows[0].n !== count) throw new Error(`expected ${count} stored samples, got ${rows[0].n}`)
-    await db.pool.query('truncate metric_samples')
-  }
-  const median = (values: number[]) => values.sort((a, b) => a - b)[1] as number
-  const perSecond = (of: Drained[]) => Math.round(median(of.map((one) => one.perSecond)))
-  const cpuUs = (of: Drained[]) => Number(median(of.map((one) => one.cpuUs)).toFixed(1))
+async function benchIngest(
+  db: Database,
+  servers: { readonly databaseUrl: string; readonly natsUrl: string },
+  count: number,
+): Promise<void> {
+  const { bare, aggregator } = await measureIngest(db, servers, count)
+  const median = (values: number[]) => values.sort((a, b) => a - b)[values.length >> 1] as number
+  const perSecond = (of: readonly Drained[]) => Math.round(median(of.map((one) => one.perSecond)))
+  const cpuUs = (of: readonly Drained[]) => Number(median(of.map((one) => one.cpuUs)).toFixed(1))
+  const ratios = aggregator.map((one, round) => one.perSecond / (bare[round] as Drained).perSecond)
   say({
     bench: 'aggregator',
     part: 'ingest',
     samples: count,
-    bare_per_s: perSecond(rates.bare),
-    aggregator_per_s: perSecond(rates.aggregator),
-    ratio: median(rates.aggregator.map((one, round) => one.perSecond / (rates.bare[round] as Drained).perSecond)),
-    // Of the draining process for one sample: PostgreSQL and nats-server are not in it
-    bare_cpu_us: cpuUs(rates.bare),
-    aggregator_cpu_us: cpuUs(rates.aggregator),
+    bare_per_s: perSecond(bare),
+    aggregator_per_s: perSecond(aggregator),
+    ratio: Number(median([...ratios]).toFixed(3)),
+    ratios: ratios.map((ratio) => Number(ratio.toFixed(3))),
+    bare_cpu_us: cpuUs(bare),
+    aggregator_cpu_us: cpuUs(aggregator),
   })
-  await bus.close()
-}
-
-interface Drained {
-  readonly perSecond: number
-  readonly cpuUs: number
-}
-
-/** @param drain resolves with the samples per second */
-async function drained(count: number, drain: () => Promise<number>): Promise<Drained> {
-  const before = process.cpuUsage()
-  const perSecond = await drain()
-  const { user, system } = process.cpuUsage(before)
-  return { perSecond, cpuUs: (user + system) / count }
-}
-
-/** A durable consumer that acknowledges what it gets and does nothing else. */
-async function drainBare(natsUrl: string, durable: string, count: number): Promise<number> {
-  const connection = await connect({ servers: natsUrl })
-  const manager = await jetstreamManager(connection)
-  await manager.consumers.add('TAGLOOM_EVENTS', {
-    durable_name: durable,
-    ack_policy: AckPolicy.Explicit,
-    deliver_policy: DeliverPolicy.All,
-    filter_subject: events.metricsSampled.filter,
-    max_ack_pending: 10_000,
-  })
-  const consumer = await jetstream(connection).consumers.get('TAGLOOM_EVENTS', durable)
-  const started = performance.now()
-  const done = Promise.withResolvers<void>()
-  let taken = 0
-  await consumer.consume({
-    max_messages: 5_000,
-    callback: (message) => {
-      message.ack()
-      if (++taken === count) done.resolve()
-    },
-  })
-  await done.promise
-  await connection.flush()
-  const seconds = (performance.now() - started) / 1000
-  await connection.close()
-  return count / seconds
-}
-
-async function drainAggregator(bus: Bus, db: Database, durable: string, count: number): Promise<number> {
-  let stored = 0
-  const done = Promise.withResolvers<void>()
-  const started = performance.now()
-  const consumption = await bus.consumeBatches(
-    { events: [events.metricsSampled], durable, maxBatch: batchSize, batchesAtOnce: 2 },
-    async (messages) => {
-      await saveSamples(
-        db,
-        messages.map((message) => message.data as MetricSample),
-        { again: messages.some((message) => message.deliveryCount > 1) },
-      )
-      stored += messages.length
-      if (stored >= count) done.resolve()
-    },
-  )
-  await done.promise
-  const seconds = (performance.now() - started) / 1000
-  await consumption.stop()
-  return count / seconds
 }
 
 /** A wiki with so many recorded runs, the figures of which wander. */
