@@ -38,9 +38,9 @@ export interface Bus {
   publish(message: OutgoingMessage): Promise<void>
   consume<E extends EventDeclaration>(options: ConsumeOptions<E>, handler: Handler<E>): Promise<Consumption>
   /** Many small messages at a time, stored together and acknowledged together */
-  consumeBatches<E extends EventDeclaration>(
-    options: BatchOptions<E>,
-    handler: BatchHandler<E>,
+  consumeBatches<E extends EventDeclaration, Kept>(
+    options: BatchOptions<E, Kept>,
+    handler: BatchHandler<Kept>,
   ): Promise<BatchConsumption>
   /** Events as they come, to this process alone */
   follow(options: FollowOptions): AsyncGenerator<Followed>

@@ -1,25 +1,28 @@
 import type { Consumer, JsMsg } from '@nats-io/jetstream'
-import type { EventDeclaration } from '@tagloom/contracts'
+import type { DataOf, EventDeclaration } from '@tagloom/contracts'
 import type { BusCore } from './core.ts'
 import { putToDead } from './dead-letters.ts'
 import { quietly, retry } from './deliver.ts'
-import { type Message, readMessage } from './message.ts'
+import { type Message, read, readMessage } from './message.ts'
 import { Reject } from './outcomes.ts'
 import { pause } from './pause.ts'
 import { defaultMaxAckPending, reconcileConsumer, reconcileStreams } from './streams.ts'
 
 /*
- * For small messages that come in thousands and are stored in bulk. The server pushes ahead into a bounded buffer; what is in it is
- * handled together and acknowledged together. They are taken by callback: the client's iterator goes round the event loop for each message
- * and alone takes three times as long as the rest (14,000 against 35,000 messages/s). When a batch fails its messages are tried one by one, so that one that cannot be handled
- * does not hold up the others. For handlers that take far less than `ackWaitMs`: there are no heartbeats.
+ * For small messages that come in thousands and are stored in bulk. The server pushes ahead into a bounded buffer; each message is read when
+ * it comes, what is in the buffer is handled together and acknowledged together. They are taken by callback: the client's iterator goes round
+ * the event loop for each message and alone takes three times as long as the rest (14,000 against 35,000 messages/s). When a batch fails its
+ * messages are tried one by one, so that one that cannot be handled does not hold up the others. For handlers that take far less than
+ * `ackWaitMs`: there are no heartbeats.
  */
 
-export interface BatchOptions<E extends EventDeclaration> {
+export interface BatchOptions<E extends EventDeclaration, Kept> {
   /** Events of the event stream */
   readonly events: readonly E[]
   /** Name shared by all replicas */
   readonly durable: string
+  /** What is kept of a message until it is handled; the rest need not outlive its arrival. @param json the data as it was sent */
+  readonly keep: (data: DataOf<E>, json: string) => Kept
   /** Most messages handled together */
   readonly maxBatch: number
   /** Batches in hand at once, so that one is read while another is stored; 1 without it. As many again are buffered */
@@ -28,7 +31,17 @@ export interface BatchOptions<E extends EventDeclaration> {
   readonly maxDeliver?: number
 }
 
-export type BatchHandler<E extends EventDeclaration> = (messages: readonly Message<E>[]) => Promise<void>
+export interface BatchNote {
+  /**
+   * Whether some may have been handled before. The first message tells for all: the server delivers what comes again before what is new,
+   * and asking each one costs as much as reading it does.
+   */
+  readonly again: boolean
+  /** Messages of the stream that were not delivered yet when the last of the batch was */
+  readonly waiting: number
+}
+
+export type BatchHandler<Kept> = (kept: readonly Kept[], note: BatchNote) => Promise<void>
 
 export interface BatchConsumption {
   /** Finishes the batch in hand and hands back what is buffered. */
@@ -37,10 +50,10 @@ export interface BatchConsumption {
 
 const retryMs = 1_000
 
-export async function consumeBatches<E extends EventDeclaration>(
+export async function consumeBatches<E extends EventDeclaration, Kept>(
   core: BusCore,
-  options: BatchOptions<E>,
-  handler: BatchHandler<E>,
+  options: BatchOptions<E, Kept>,
+  handler: BatchHandler<Kept>,
 ): Promise<BatchConsumption> {
   const settings = { ackWaitMs: 30_000, maxDeliver: 100, batchesAtOnce: 1, ...options }
   const stream = core.names.stream('EVENTS')
@@ -84,7 +97,7 @@ export async function consumeBatches<E extends EventDeclaration>(
   }
 }
 
-type Settings<E extends EventDeclaration> = BatchOptions<E> & {
+type Settings<E extends EventDeclaration, Kept> = BatchOptions<E, Kept> & {
   readonly maxDeliver: number
   readonly batchesAtOnce: number
 }
@@ -92,25 +105,38 @@ type Settings<E extends EventDeclaration> = BatchOptions<E> & {
 const mostBuffered = (settings: { readonly batchesAtOnce: number; readonly maxBatch: number }): number =>
   2 * settings.batchesAtOnce * settings.maxBatch
 
+interface Delivered<Kept> {
+  readonly raw: JsMsg
+  readonly kept: Kept
+}
+
 /** Reads into the buffer and handles what is in it, until stopped or the subscription ends. */
-async function drain<E extends EventDeclaration>(
+async function drain<E extends EventDeclaration, Kept>(
   core: BusCore,
-  settings: Settings<E>,
-  handler: BatchHandler<E>,
+  settings: Settings<E, Kept>,
+  handler: BatchHandler<Kept>,
   consumer: Consumer,
   stopping: AbortSignal,
 ): Promise<void> {
-  let buffer: JsMsg[] = []
+  let buffer: Delivered<Kept>[] = []
   const inHand = new Set<Promise<void>>()
+  const hold = (work: Promise<void>, then: () => void) => {
+    const held: Promise<void> = work.finally(() => {
+      inHand.delete(held)
+      then()
+    })
+    inHand.add(held)
+  }
+  let handling = 0
   const take = () => {
-    while (buffer.length > 0 && inHand.size < settings.batchesAtOnce && !stopping.aborted) {
+    while (buffer.length > 0 && handling < settings.batchesAtOnce && !stopping.aborted) {
       const batch = buffer.slice(0, settings.maxBatch)
       buffer = buffer.slice(batch.length)
-      const handling: Promise<void> = handleBatch(core, settings, handler, batch, stopping).finally(() => {
-        inHand.delete(handling)
+      handling++
+      hold(handleBatch(core, settings, handler, batch), () => {
+        handling--
         take()
       })
-      inHand.add(handling)
     }
   }
   let due = false
@@ -118,7 +144,12 @@ async function drain<E extends EventDeclaration>(
     max_messages: mostBuffered(settings),
     abort_on_missing_resource: true,
     callback: (raw) => {
-      buffer.push(raw)
+      try {
+        const { envelope, json } = read(settings.events, raw.data)
+        buffer.push({ raw, kept: settings.keep(envelope.data, json) })
+      } catch (error) {
+        return hold(bury(core, settings, raw, (error as Error).message), () => {})
+      }
       if (due) return
       due = true
       // After all that came in the same read from the socket.
@@ -137,65 +168,55 @@ async function drain<E extends EventDeclaration>(
   } finally {
     stopping.removeEventListener('abort', close)
     while (inHand.size > 0) await Promise.all(inHand)
-    for (const raw of buffer) quietly(() => raw.nak())
+    for (const { raw } of buffer) quietly(() => raw.nak())
   }
 }
 
-async function handleBatch<E extends EventDeclaration>(
+async function handleBatch<E extends EventDeclaration, Kept>(
   core: BusCore,
-  settings: Settings<E>,
-  handler: BatchHandler<E>,
-  batch: readonly JsMsg[],
-  signal: AbortSignal,
+  settings: Settings<E, Kept>,
+  handler: BatchHandler<Kept>,
+  batch: readonly Delivered<Kept>[],
 ): Promise<void> {
   const started = performance.now()
-  const read: Read<E>[] = []
-  for (const raw of batch) {
-    try {
-      read.push({ raw, message: readMessage(settings.events, raw, signal) })
-    } catch (error) {
-      await bury(core, settings, raw, (error as Error).message)
-    }
-  }
-  if (read.length === 0) return
+  const note = { again: batch[0]?.raw.redelivered ?? false, waiting: batch.at(-1)?.raw.info.pending ?? 0 }
   try {
-    await handler(read.map(({ message }) => message))
-    for (const { raw } of read) quietly(() => raw.ack())
+    await handler(
+      batch.map(({ kept }) => kept),
+      note,
+    )
+    for (const { raw } of batch) quietly(() => raw.ack())
   } catch {
-    await handleApart(core, settings, handler, read)
+    await handleApart(core, settings, handler, batch)
   }
   core.observe({
     kind: 'batch',
     durable: settings.durable,
-    messages: read.length,
+    messages: batch.length,
     seconds: (performance.now() - started) / 1000,
   })
 }
 
-interface Read<E extends EventDeclaration> {
-  readonly raw: JsMsg
-  readonly message: Message<E>
-}
-
 /** One by one, to find what cannot be handled. Two failures in a row are taken for an outage, and the rest comes again later. */
-async function handleApart<E extends EventDeclaration>(
+async function handleApart<E extends EventDeclaration, Kept>(
   core: BusCore,
-  settings: Settings<E>,
-  handler: BatchHandler<E>,
-  read: readonly Read<E>[],
+  settings: Settings<E, Kept>,
+  handler: BatchHandler<Kept>,
+  batch: readonly Delivered<Kept>[],
 ): Promise<void> {
   let failuresInARow = 0
-  for (const { raw, message } of read) {
+  for (const { raw, kept } of batch) {
     if (failuresInARow >= 2) {
       quietly(() => raw.nak(retryDelayMs(raw)))
       continue
     }
     try {
-      await handler([message])
+      await handler([kept], { again: raw.redelivered, waiting: raw.info.pending })
       quietly(() => raw.ack())
       failuresInARow = 0
     } catch (error) {
       failuresInARow++
+      const message = readMessage(settings.events, raw, neverAborted)
       const last = raw.info.deliveryCount >= settings.maxDeliver
       if (error instanceof Reject || last) await bury(core, settings, raw, (error as Error).message, message)
       else retry(core, raw, message, retryDelayMs(raw), (error as Error).message)
@@ -203,11 +224,13 @@ async function handleApart<E extends EventDeclaration>(
   }
 }
 
+const neverAborted = new AbortController().signal
+
 const retryDelayMs = (raw: JsMsg): number => Math.min(30_000, retryMs * 2 ** Math.min(raw.info.deliveryCount - 1, 10))
 
 async function bury<E extends EventDeclaration>(
   core: BusCore,
-  settings: Settings<E>,
+  settings: { readonly durable: string },
   raw: JsMsg,
   reason: string,
   message?: Message<E>,

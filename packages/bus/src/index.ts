@@ -1,6 +1,6 @@
 export { type Backlog, type Bus, type BusOptions, connectBus } from './bus.ts'
 export type { ConsumeOptions, Consumption } from './consume.ts'
-export type { BatchConsumption, BatchHandler, BatchOptions } from './consume-batches.ts'
+export type { BatchConsumption, BatchHandler, BatchNote, BatchOptions } from './consume-batches.ts'
 export type { BusLog, Observation } from './core.ts'
 export type { DeadLetter } from './dead-letters.ts'
 export type { Handler } from './deliver.ts'

@@ -3,6 +3,7 @@ import { CloudEvent, type DataOf, type EventDeclaration, type LogContext } from 
 import type { TSchema } from 'typebox'
 import { Compile, type Validator } from 'typebox/compile'
 import { Value } from 'typebox/value'
+import { readAsWritten, textOf } from './as-written.ts'
 import { checkDateTimesFaster } from './date-time.ts'
 import { Reject } from './outcomes.ts'
 
@@ -21,7 +22,13 @@ export interface Message<E extends EventDeclaration = EventDeclaration> {
   readonly signal: AbortSignal
 }
 
-const decoder = new TextDecoder('utf-8', { fatal: true })
+/** What a delivery says. */
+export interface Reading<Data> {
+  readonly envelope: CloudEvent<Data>
+  /** The data as JSON, as it was sent where it was sent by us */
+  readonly json: string
+}
+export type UncheckedReading = Reading<unknown>
 
 /** Reads and checks a delivery. @throws Reject saying what was expected and what came */
 export function readMessage<E extends EventDeclaration>(
@@ -29,23 +36,30 @@ export function readMessage<E extends EventDeclaration>(
   raw: JsMsg,
   signal: AbortSignal,
 ): Message<E> {
-  const envelope = readEnvelope(raw.data)
-  const event = declared.find((candidate) => candidate.type === envelope.type)
-  if (!event)
-    throw new Reject(`expected a message of type ${declared.map((e) => e.type).join(' or ')}, got ${envelope.type}`)
-  if (!validator(event.schema).Check(envelope.data)) {
-    throw new Reject(`data of ${event.name} is not as declared: ${firstError(event.schema, envelope.data)}`)
-  }
+  const { envelope } = read(declared, raw.data)
   return {
     id: envelope.id,
-    data: envelope.data as DataOf<E>,
-    envelope: envelope as CloudEvent<DataOf<E>>,
+    data: envelope.data,
+    envelope,
     subject: raw.subject,
     traceparent: envelope.traceparent,
     requestId: envelope.requestid,
     deliveryCount: raw.info.deliveryCount,
     signal,
   }
+}
+
+/** @throws Reject saying what was expected and what came */
+export function read<E extends EventDeclaration>(declared: readonly E[], bytes: Uint8Array): Reading<DataOf<E>> {
+  const reading = readEnvelope(bytes)
+  const { envelope } = reading
+  const event = declared.find((candidate) => candidate.type === envelope.type)
+  if (!event)
+    throw new Reject(`expected a message of type ${declared.map((e) => e.type).join(' or ')}, got ${envelope.type}`)
+  if (!validator(event.schema).Check(envelope.data)) {
+    throw new Reject(`data of ${event.name} is not as declared: ${firstError(event.schema, envelope.data)}`)
+  }
+  return reading as Reading<DataOf<E>>
 }
 
 /** The ids that join log lines, as far as the message has them. */
@@ -59,17 +73,21 @@ export function idsOf(message: Message | undefined): LogContext {
 }
 
 /** @throws Reject */
-function readEnvelope(bytes: Uint8Array): CloudEvent {
+function readEnvelope(bytes: Uint8Array): UncheckedReading {
   let parsed: unknown
   try {
-    parsed = JSON.parse(decoder.decode(bytes))
+    const text = textOf(bytes)
+    const reading = readAsWritten(text)
+    if (reading) return reading
+    parsed = JSON.parse(text)
   } catch (cause) {
     throw new Reject(
       `expected a CloudEvent as JSON in UTF-8, got ${bytes.length} bytes that are not: ${(cause as Error).message}`,
     )
   }
   if (!validator(CloudEvent).Check(parsed)) throw new Reject(`expected a CloudEvent: ${firstError(CloudEvent, parsed)}`)
-  return parsed as CloudEvent
+  const envelope = parsed as CloudEvent
+  return { envelope, json: JSON.stringify(envelope.data) }
 }
 
 // Compiled checks are many times faster than interpreted ones; each schema is compiled when it is first met.

@@ -1,4 +1,4 @@
-import { events, toMessage } from '@tagloom/contracts'
+import { events, sampleKey, toMessage } from '@tagloom/contracts'
 import { startPrivateNats } from '@tagloom/local-servers/testing'
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { type Bus, type BusLog, type Consumption, connectBus } from './index.ts'
@@ -124,9 +124,12 @@ test('a wiped store is made again: streams, both kinds of consumers, buckets; no
       { events: [events.embedBatch], durable: 'a', concurrency: 2 },
       async ({ id }) => void seen.add(id),
     ),
-    await own.consumeBatches({ events: [events.metricsSampled], durable: 'b', maxBatch: 10 }, async (all) => {
-      for (const { id } of all) seen.add(id)
-    }),
+    await own.consumeBatches(
+      { events: [events.metricsSampled], durable: 'b', maxBatch: 10, keep: sampleKey },
+      async (keys) => {
+        for (const key of keys) seen.add(key)
+      },
+    ),
   ]
   const bucket = await own.openKeyValue('values', { ttlMs: 60_000 })
   await bucket.put('1.job', 1)

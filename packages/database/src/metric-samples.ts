@@ -4,6 +4,38 @@ import { copyRows } from './copy.ts'
 import type { Database, Executor, Transaction } from './database.ts'
 import { metricSamples } from './schema/metrics.ts'
 
+/** What is stored of a sample: job, stage, batch, wiki, end, and the sample as JSON. */
+export type SampleRow = readonly [
+  jobId: string,
+  stage: string,
+  batch: string,
+  wikiId: number,
+  endedAt: string,
+  json: string,
+]
+const columns = ['job_id', 'stage', 'batch', 'wiki_id', 'ended_at', 'data'] as const
+
+/** @param json the sample as JSON, where it is at hand: it is stored as it is */
+export const sampleRow = (sample: MetricSample, json = JSON.stringify(sample)): SampleRow => [
+  sample.job_id,
+  sample.stage,
+  sample.batch,
+  sample.wiki_id,
+  sample.ended_at,
+  json,
+]
+
+export const saveSamples = (
+  db: Database,
+  samples: readonly MetricSample[],
+  given: { readonly again?: boolean } = {},
+): Promise<number> =>
+  saveSampleRows(
+    db,
+    samples.map((sample) => sampleRow(sample)),
+    given,
+  )
+
 /**
  * Keeps samples by (job, stage, batch). A second delivery changes nothing; of two that differ the one that ended later stays, whichever
  * comes first. Records that are made already and get a new sample become stale.
@@ -13,12 +45,12 @@ import { metricSamples } from './schema/metrics.ts'
  * @param given.again whether some may well be stored: the COPY is not tried
  * @returns rows that are new or changed
  */
-export async function saveSamples(
+export async function saveSampleRows(
   db: Database,
-  samples: readonly MetricSample[],
+  samples: readonly SampleRow[],
   given: { readonly again?: boolean } = {},
 ): Promise<number> {
-  const rows = rowsOf(samples)
+  const rows = inOrder(samples)
   if (rows.length === 0) return 0
   if (!given.again) {
     try {
@@ -30,22 +62,19 @@ export async function saveSamples(
   return db.transaction((tx) => store(tx, rows, addOrOverwrite))
 }
 
-/** What a row holds: job, stage, batch, wiki, end, the sample as JSON. */
-type SampleRow = readonly [jobId: string, stage: string, batch: string, wikiId: number, endedAt: string, data: string]
-const columns = ['job_id', 'stage', 'batch', 'wiki_id', 'ended_at', 'data'] as const
-
 /** One row for each key, in the order of keys: two processes that store the same ones cannot wait for each other. */
-function rowsOf(samples: readonly MetricSample[]): SampleRow[] {
-  const latest = new Map<string, SampleRow>()
-  for (const sample of samples) {
-    const { job_id, stage, batch, wiki_id, ended_at } = sample
-    const key = `${job_id}\n${stage}\n${batch}`
-    const row = [job_id, stage, batch, wiki_id, ended_at, JSON.stringify(sample)] as const
-    const known = latest.get(key)
-    if (!known || isLater(row, known)) latest.set(key, row)
+function inOrder(samples: readonly SampleRow[]): SampleRow[] {
+  const rows: SampleRow[] = []
+  for (const row of samples.toSorted(byKey)) {
+    const before = rows.at(-1)
+    if (!before || byKey(before, row) !== 0) rows.push(row)
+    else if (isLater(row, before)) rows[rows.length - 1] = row
   }
-  return [...latest.keys()].sort().map((key) => latest.get(key) as SampleRow)
+  return rows
 }
+
+const byKey = (a: SampleRow, b: SampleRow): number => compare(a[0], b[0]) || compare(a[1], b[1]) || compare(a[2], b[2])
+const compare = (a: string, b: string): number => (a === b ? 0 : a < b ? -1 : 1)
 
 /** The rule of the upsert below. */
 function isLater(a: SampleRow, b: SampleRow): boolean {

@@ -105,7 +105,9 @@ async function startAggregator(servers: { databaseUrl: string; natsUrl: string }
   const end = Date.now() + 30_000
   for (;;) {
     if (child.exitCode !== null || Date.now() > end) throw new Error('the aggregator did not become ready')
-    const ready = await fetch(`http://127.0.0.1:${port}/readyz`, { signal: AbortSignal.timeout(3_000) }).catch(() => undefined)
+    const ready = await fetch(`http://127.0.0.1:${port}/readyz`, { signal: AbortSignal.timeout(3_000) }).catch(
+      () => undefined,
+    )
     if (ready?.ok) return child
     await pause(50)
   }

@@ -1,5 +1,4 @@
-import type { Message } from '@tagloom/bus'
-import type { events, MetricSample } from '@tagloom/contracts'
+import type { BatchNote } from '@tagloom/bus'
 import type { CompletedJobs } from '../records/completed-jobs.ts'
 import type { LiveRefresh } from '../records/live-refresh.ts'
 import type { Samples } from '../records/samples.ts'
@@ -12,18 +11,21 @@ export interface MetricsSampledDeps {
   readonly wake: () => void
 }
 
+/** Samples that wait behind a batch while more are read than come */
+const backlogOf = 1_000
+
 /**
  * Stores what batches measured, many at once. A second delivery changes nothing: a sample is kept by (job, stage, batch),
  * and of two that differ the later one stays, whichever comes first.
  */
 export async function handleSamples(
-  messages: readonly Message<typeof events.metricsSampled>[],
-  deps: MetricsSampledDeps,
+  kept: readonly unknown[],
+  { again, waiting }: BatchNote,
+  { samples, live, completed, wake }: MetricsSampledDeps,
 ): Promise<void> {
-  const samples = messages.map((message) => message.data as MetricSample)
-  await deps.samples.save(samples, { again: messages.some((message) => message.deliveryCount > 1) })
-  for (const jobId of new Set(samples.map((sample) => sample.job_id))) {
-    deps.live.touch(jobId)
-    if (deps.completed.has(jobId)) deps.wake()
+  await samples.save(kept, { again })
+  for (const jobId of new Set(kept.map(samples.jobOf))) {
+    live.touch(jobId, { backlog: waiting > backlogOf })
+    if (completed.has(jobId)) wake()
   }
 }

@@ -6,14 +6,16 @@ import type { Samples } from './samples.ts'
 
 /*
  * Keeps live records within a second of the work. A job that something happened to is touched; touched jobs' records are made again in rounds,
- * at most every `everyMs`, and where they are many or large so seldom that making them takes a fifth of the time: a backlog is drained
- * first. A round is bounded, and who waits longest comes first.
+ * at most every `everyMs`, and where they are many or large so seldom that making them takes a fifth of the time. While a backlog of samples is
+ * drained it is a twenty-fifth: what they tell of is long ago, and five seconds more of it lose nothing. A round is bounded, and who waits
+ * longest comes first.
  * A job whose own figures stand in the way (see isOfTheRun) is let go until it is touched again: they will not be better. Any other failure is
  * the servers': it ends the round, the job stays touched, the next round comes later each time, and of a row of such failures one is told.
  */
 
 export interface LiveRefresh {
-  touch(jobId: string): void
+  /** @param seen.backlog whether samples wait that were sent before now */
+  touch(jobId: string, seen?: { readonly backlog: boolean }): void
   /** Makes what is touched, and waits for it. */
   stop(): Promise<void>
 }
@@ -26,7 +28,8 @@ export interface LiveRefreshDeps {
   readonly onError: (error: Error) => void
 }
 
-const restFactor = 4
+/** Rest after a round, in lengths of the round */
+const restFactor = { now: 4, backlog: 24 }
 const roundMs = 200
 const longestPauseMs = 5_000
 
@@ -38,6 +41,7 @@ export function startLiveRefresh(deps: LiveRefreshDeps): LiveRefresh {
   let restUntil = 0
   let stopped = false
   let failures = 0
+  let backlog = false
 
   const round = async (withinMs: number): Promise<void> => {
     const end = performance.now() + withinMs
@@ -65,7 +69,7 @@ export function startLiveRefresh(deps: LiveRefreshDeps): LiveRefresh {
         const started = performance.now()
         running = round(roundMs).finally(() => {
           running = undefined
-          restUntil = performance.now() + (performance.now() - started) * restFactor
+          restUntil = performance.now() + (performance.now() - started) * restFactor[backlog ? 'backlog' : 'now']
           if (touched.size > 0) schedule()
         })
       },
@@ -73,8 +77,9 @@ export function startLiveRefresh(deps: LiveRefreshDeps): LiveRefresh {
     )
   }
   return {
-    touch(jobId) {
+    touch(jobId, seen) {
       touched.add(jobId)
+      if (seen) backlog = seen.backlog
       schedule()
     },
     async stop() {

@@ -1,20 +1,30 @@
 import type { MetricSample } from '@tagloom/contracts'
-import { type Database, readSamples, saveSamples } from '@tagloom/database'
+import { type Database, readSamples, type SampleRow, sampleRow, saveSampleRows } from '@tagloom/database'
 import type { LiveRecords } from '@tagloom/service-kit/live-records'
 
-/** Where samples are kept until their record is old: the database, or with STORE_METRICS_IN_DB=false the live store. */
-export interface Samples {
+/**
+ * Where samples are kept until their record is old: the database, or with STORE_METRICS_IN_DB=false the live store.
+ * Of the thousands that wait to be saved only what will be is held: the garbage collector copies whatever lives that long.
+ */
+export interface Samples<Kept = unknown> {
+  /** @param json the sample as JSON */
+  keep(sample: MetricSample, json: string): Kept
   /** @param given.again whether some of them may be kept already */
-  save(samples: readonly MetricSample[], given: { readonly again: boolean }): Promise<void>
+  save(kept: readonly Kept[], given: { readonly again: boolean }): Promise<void>
+  jobOf(kept: Kept): string
   read(wikiId: number, jobId: string): Promise<MetricSample[]>
 }
 
-export const samplesInDatabase = (db: Database): Samples => ({
-  save: async (samples, given) => void (await saveSamples(db, samples, given)),
+export const samplesInDatabase = (db: Database): Samples<SampleRow> => ({
+  keep: sampleRow,
+  save: async (rows, given) => void (await saveSampleRows(db, rows, given)),
+  jobOf: ([jobId]) => jobId,
   read: (_, jobId) => readSamples(db, jobId),
 })
 
-export const samplesInLiveStore = (live: LiveRecords): Samples => ({
+export const samplesInLiveStore = (live: LiveRecords): Samples<MetricSample> => ({
+  keep: (sample) => sample,
   save: (samples) => live.putSamples(samples),
+  jobOf: (sample) => sample.job_id,
   read: (wikiId, jobId) => live.samples(wikiId, jobId),
 })
