@@ -52,7 +52,9 @@ export async function measureIngest(
       filter_subject: events.metricsSampled.filter,
       max_ack_pending: 10_000,
     })
-    const bare = startPeer(['bare-consumer.ts', servers.natsUrl, stream, consumers.bare])
+    const bare = endsWithBench(
+      fork(bareConsumer, [servers.natsUrl, stream, consumers.bare], { execArgv: answerCpu }),
+    )
     children.push(bare)
     await once(bare, 'message')
     const aggregator = await startAggregator(servers)
@@ -82,16 +84,14 @@ export async function measureIngest(
 }
 
 const inAnHour = () => new Date(Date.now() + 3_600_000)
-const here = (file: string) => fileURLToPath(new URL(file, import.meta.url))
-const answerCpu = ['--import', here('../peers/answer-cpu.mjs')]
-
-const startPeer = ([file = '', ...args]: readonly string[]): ChildProcess =>
-  endsWithBench(fork(here(`../peers/${file}`), args, { execArgv: answerCpu }))
+const answerCpu = ['--import', fileURLToPath(new URL('../peers/answer-cpu.mjs', import.meta.url))]
+const bareConsumer = fileURLToPath(new URL('../peers/bare-consumer.ts', import.meta.url))
+const service = fileURLToPath(new URL('../../../services/metrics-aggregator/src/main.ts', import.meta.url))
 
 /** The service's own process, ready. */
 async function startAggregator(servers: { databaseUrl: string; natsUrl: string }): Promise<ChildProcess> {
   const port = await freePort()
-  const child = fork(here('../../../services/metrics-aggregator/src/main.ts'), [], {
+  const child = fork(service, [], {
     execArgv: answerCpu,
     env: {
       PATH: process.env.PATH,

@@ -17,7 +17,7 @@ import {
 import { plainError, type Relay, traceIdOf } from '@tagloom/service-kit'
 import { judgeRecord } from '../alerts/judge-record.ts'
 import { recordOf } from './job-record.ts'
-import type { Samples } from './samples.ts'
+import type { SamplesToRead } from './samples.ts'
 
 /*
  * From completed jobs to records and alerts. One transaction holds the record, every step of an alert, what receivers are owed, and the mark
@@ -30,7 +30,7 @@ import type { Samples } from './samples.ts'
 export interface JudgeDeps {
   readonly db: Database
   readonly commit: Relay['commit']
-  readonly samples: Samples
+  readonly samples: SamplesToRead
   /** STORE_METRICS_IN_DB */
   readonly store: boolean
   /** How long a run waits for samples that are on their way */

@@ -5,7 +5,7 @@ import { type LiveRecords, openLiveRecords } from '@tagloom/service-kit/live-rec
 import { afterAll, beforeAll, beforeEach, expect, it, vi } from 'vitest'
 import { completedJob, samplesOf } from '../testing.ts'
 import { startLiveRefresh } from './live-refresh.ts'
-import type { Samples } from './samples.ts'
+import type { SamplesToRead } from './samples.ts'
 
 let db: Database
 let bus: Awaited<ReturnType<typeof openTestBus>>
@@ -15,8 +15,7 @@ let told: string[]
 /** By job, what stands in the way of its record */
 let broken: Map<string, Error>
 
-const samples: Samples = {
-  save: async () => {},
+const samples: SamplesToRead = {
   async read(wikiId, jobId) {
     reads.push(jobId)
     const error = broken.get(jobId)

@@ -2,7 +2,7 @@ import { type Database, readJob, readRunEvaluation } from '@tagloom/database'
 import type { LiveRecords } from '@tagloom/service-kit/live-records'
 import { recordOf } from './job-record.ts'
 import { isOfTheRun } from './judge-runs.ts'
-import type { Samples } from './samples.ts'
+import type { SamplesToRead } from './samples.ts'
 
 /*
  * Keeps live records within a second of the work. A job that something happened to is touched; touched jobs' records are made again in rounds,
@@ -22,7 +22,7 @@ export interface LiveRefresh {
 
 export interface LiveRefreshDeps {
   readonly db: Database
-  readonly samples: Samples
+  readonly samples: SamplesToRead
   readonly live: LiveRecords
   readonly everyMs: number
   readonly onError: (error: Error) => void

@@ -15,6 +15,9 @@ export interface Samples<Kept = unknown> {
   read(wikiId: number, jobId: string): Promise<MetricSample[]>
 }
 
+/** All that who makes records needs of them */
+export type SamplesToRead = Pick<Samples, 'read'>
+
 export const samplesInDatabase = (db: Database): Samples<SampleRow> => ({
   keep: sampleRow,
   save: async (rows, given) => void (await saveSampleRows(db, rows, given)),
