@@ -12,6 +12,14 @@ describe('the form of a tag', () => {
     ['ＦＵＬＬ　ＷＩＤＴＨ', 'full width'],
     ['Straße', 'straße'],
     ['机器学习', '机器学习'],
+    ['Classes', 'class'],
+    ['Boxes', 'box'],
+    ['Branches', 'branch'],
+    ['APIs', 'api'],
+    ['Modelling', 'modeling'],
+    ['Analysed', 'analyzed'],
+    ['Catalogues', 'catalog'],
+    ['Licences', 'license'],
   ])('of %s is %s', (label, form) => {
     expect(tagForm(label)).toBe(form)
   })
@@ -24,8 +32,40 @@ describe('the form of a tag', () => {
     expect(tagForm('!!!')).toBe('!!!')
   })
 
+  it('is one for the singular and the plural of words in -che and -ch', () => {
+    expect(tagForm('Cache')).toBe(tagForm('Caches'))
+    expect(tagForm('Match')).toBe(tagForm('Matches'))
+  })
+
+  it.each([
+    ['News', 'New'],
+    ['AIDS', 'Aid'],
+    ['HTTPS', 'HTTP'],
+    ['NATS', 'NAT'],
+    ['Windows', 'Window'],
+    ['pandas', 'Panda'],
+    ['Canvas', 'Canva'],
+    ['Pays', 'Pay'],
+    ['Fils', 'Fil'],
+    ['Prise', 'Prize'],
+    ['Filled', 'Filed'],
+    ['Organ', 'Organs of state'],
+  ])('of %s is not that of %s', (one, other) => {
+    expect(tagForm(one)).not.toBe(tagForm(other))
+  })
+
   it('of a form is that form', () => {
-    for (const label of ['Neural Networks', 'Policies', 'Analyses', 'Organisations']) {
+    for (const label of [
+      'Neural Networks',
+      'Policies',
+      'Analyses',
+      'Organisations',
+      'Caches',
+      'Boxes',
+      'News',
+      'Labelled',
+      'Dialogues',
+    ]) {
       expect(tagForm(tagForm(label))).toBe(tagForm(label))
     }
   })
