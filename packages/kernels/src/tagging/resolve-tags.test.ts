@@ -23,12 +23,14 @@ const tag = (
   label: string,
   status: VocabularyTag['status'],
   mergedInto: number | null = null,
+  parentId: number | null = null,
 ): VocabularyTag => ({
   id,
   label,
   form: tagForm(label),
   status,
   mergedInto,
+  parentId,
 })
 const resolve = (clusters: ClusterToTag[], vocabulary: VocabularyTag[], more: Partial<ToResolve> = {}) => {
   const of = { clusters, vocabulary, vectorOf, mode: 'prefer', tagsPerCluster: 3, ...more } as ToResolve
@@ -138,5 +140,16 @@ describe('resolving proposals', () => {
     expect(found.parents.map(({ tag: t, parent }) => [found.labelOf(t), found.labelOf(parent)])).toEqual([
       ['boats', 'sailing'],
     ])
+  })
+
+  it('makes no circle with the parents of earlier runs, and keeps those', () => {
+    const clusters = [cluster(0, ['boats'], { parentNo: 1 }), cluster(1, ['sailing'], { layer: 1 })]
+    const stored = (sailing: number | null, boats: number | null) =>
+      resolve(clusters, [tag(1, 'sailing', 'proposed', null, sailing), tag(2, 'boats', 'proposed', null, boats)], {
+        mode: 'free',
+      }).parents
+    expect(stored(null, null)).toEqual([{ tag: { id: 2 }, parent: { id: 1 } }])
+    expect(stored(2, null)).toEqual([])
+    expect(stored(null, 1)).toEqual([])
   })
 })

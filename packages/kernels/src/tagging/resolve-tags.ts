@@ -19,6 +19,8 @@ export interface VocabularyTag {
   readonly form: string
   readonly status: 'proposed' | 'approved' | 'rejected' | 'merged'
   readonly mergedInto: number | null
+  /** The broader tag that an earlier run or a person gave it */
+  readonly parentId: number | null
 }
 
 export interface Proposal {
@@ -144,13 +146,22 @@ function addProposals(of: ToResolve, tags: KnownTags, cluster: ClusterToTag, cho
   }
 }
 
-/** The first tag of the cluster above is broader than the tags below, where it is not one of them and no circle comes of it. */
+/**
+ * The first tag of the cluster above is broader than the tags below, where it is not one of them and no circle comes of it, with the
+ * parents of earlier runs either.
+ */
 function parentsOf(
   of: ToResolve,
   tags: KnownTags,
   chosenOf: ReadonlyMap<number, readonly Chosen[]>,
 ): Resolution['parents'] {
   const parents = new Map<number, number>()
+  const keyOf = new Map(of.vocabulary.map(({ id }, key) => [id, key]))
+  of.vocabulary.forEach(({ parentId }, key) => {
+    const parent = parentId === null ? undefined : keyOf.get(parentId)
+    if (parent !== undefined) parents.set(key, parent)
+  })
+  const known = parents.size
   for (const cluster of of.clusters) {
     const above = cluster.parentNo === null ? undefined : chosenOf.get(cluster.parentNo)
     const parent = above?.[0]?.key
@@ -160,11 +171,18 @@ function parentsOf(
       parents.set(key, parent)
     }
   }
-  return [...parents].map(([key, parent]) => ({ tag: tags.reference(key), parent: tags.reference(parent) }))
+  return [...parents]
+    .slice(known)
+    .map(([key, parent]) => ({ tag: tags.reference(key), parent: tags.reference(parent) }))
 }
 
 function isUnder(parents: ReadonlyMap<number, number>, key: number, ancestor: number): boolean {
+  const passed = new Set<number>()
   let at: number | undefined = key
-  while (at !== undefined && at !== ancestor) at = parents.get(at)
+  // Parents that came from elsewhere may hold a circle already.
+  while (at !== undefined && at !== ancestor && !passed.has(at)) {
+    passed.add(at)
+    at = parents.get(at)
+  }
   return at === ancestor
 }
