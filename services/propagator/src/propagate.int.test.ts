@@ -21,10 +21,12 @@ import {
 import { createTestWiki } from '@tagloom/database/testing'
 import { Registry } from '@tagloom/service-kit'
 import { openTestDeps, type TestDeps } from '@tagloom/service-kit/testing'
-import type { FastifyInstance } from 'fastify'
-import { afterAll, beforeAll, expect, test, vi } from 'vitest'
+import fastify, { type FastifyInstance } from 'fastify'
+import { afterAll, beforeAll, expect, onTestFinished, test, vi } from 'vitest'
 import { buildApp } from './app.ts'
 import { environment } from './config.ts'
+import { JobTagsCache } from './propagate-batch/job-tags.ts'
+import { forgetOnChange } from './vocabulary-changed/forget.ts'
 
 const dims = 8
 const model = 'test-model'
@@ -254,6 +256,31 @@ test('compares every batch with the tags that were approved when the job was pla
   const tags = await tagsOf(run.jobId)
   expect(tags.filter(({ tag }) => tag === early)).toHaveLength(7)
   expect(tags.filter(({ tag }) => tag === late)).toEqual([])
+})
+
+test('a decision made elsewhere is seen by every replica with a cache, as one without reads it', async () => {
+  const run = await prepare()
+  const job = (await readJob(deps.db, run.jobId))!
+  const caches = [true, true, false].map((enabled) => new JobTagsCache(deps.db, enabled))
+  const replicas = await Promise.all(
+    caches.map(async (jobTags) => {
+      const app = fastify()
+      forgetOnChange(app, deps.bus, jobTags)
+      await app.ready()
+      return app
+    }),
+  )
+  onTestFinished(async () => void (await Promise.all(replicas.map((app) => app.close()))))
+  const before = await Promise.all(caches.map((jobTags) => jobTags.of(job)))
+  expect(before.map(({ rejected }) => rejected.size)).toEqual([0, 0, 0])
+  await deps.db.transaction((tx) => rejectTag(tx, { wikiId: run.wikiId, decidedBy: 'tester' }, run.tagIds[1]!))
+  // Nobody was told yet.
+  expect(await caches[0]!.of(job)).toBe(before[0])
+  const changed = { wiki_id: run.wikiId, revision: `decision.${run.jobId}`, reason: 'rejected' }
+  await deps.bus.publish(toMessage(events.vocabularyChanged, changed, { source: 'gateway' }))
+  const now = await caches[2]!.of(job)
+  expect([...now.rejected].map((row) => now.tagIds[row])).toEqual([run.tagIds[1]])
+  for (const jobTags of caches.slice(0, 2)) await expect.poll(() => jobTags.of(job), { interval: 20 }).toEqual(now)
 })
 
 const doneBatches = async (jobId: string): Promise<number> =>
