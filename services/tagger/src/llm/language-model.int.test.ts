@@ -1,6 +1,6 @@
 import { createJob, type Database, startNextJob } from '@tagloom/database'
 import { createTestWiki, openTestDatabase } from '@tagloom/database/testing'
-import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
+import { afterAll, beforeAll, beforeEach, expect, type TestContext, test, vi } from 'vitest'
 import { serverChat } from './chat-client.ts'
 import { type LabelObserver, LanguageModel, type Question } from './language-model.ts'
 import {
@@ -11,6 +11,7 @@ import {
 } from './misbehaving-server.ts'
 
 const timeoutMs = 400
+const holdMs = 15
 const parallelCalls = 3
 const questions = 6
 let server: MisbehavingServer
@@ -19,7 +20,7 @@ let jobId: string
 let models: LanguageModel[]
 
 beforeAll(async () => {
-  server = await openMisbehavingServer(15)
+  server = await openMisbehavingServer(holdMs)
   db = await openTestDatabase()
 })
 afterAll(async () => {
@@ -131,13 +132,65 @@ test('does not wait for a server that asks for too long', async () => {
   expect(performance.now() - began).toBeLessThan(timeoutMs * 5)
 })
 
-test('makes no more calls for a while after many in a row failed', async () => {
+/** The circuit of a new model, opened by eight calls that failed. The clock of the process is moved by hand; timers are real. */
+async function openCircuit(t: TestContext) {
+  vi.useFakeTimers({ toFake: ['Date'] })
+  t.onTestFinished(() => void vi.useRealTimers())
   server.ways = ['error 500']
   const model = open({ maxAttempts: 2 })
   const { observer, counts } = counter()
-  for (let k = 0; k < 12; k++) await model.labels(question(k), observer, never)
-  expect(counts.calls).toBe(8)
+  let asked = 0
+  const ask = (signal = never) => model.labels(question(asked++), observer, signal)
+  for (let k = 0; k < 12; k++) expect(await ask()).toBeUndefined()
+  expect([counts.calls, server.calls]).toEqual([8, 8])
+  return { ask, pause: (ms: number) => vi.setSystemTime(Date.now() + ms) }
+}
+const pauseMs = 30_000
+
+test('makes no more calls for a while after many in a row failed', async (t) => {
+  const { ask, pause } = await openCircuit(t)
+  pause(pauseMs - 1_000)
+  await ask()
   expect(server.calls).toBe(8)
+})
+
+test('lets one call through after the pause, however many ask, and the others once it was answered', async (t) => {
+  const { ask, pause } = await openCircuit(t)
+  pause(pauseMs)
+  server.ways = ['good']
+  const answers = await Promise.all(Array.from({ length: questions }, () => ask()))
+  expect(answers.every(Boolean)).toBe(true)
+  expect(server.calls).toBe(8 + questions)
+  // The server holds each answer for as long; a timer may ring a millisecond early.
+  expect(server.cameAt[9]! - server.cameAt[8]!).toBeGreaterThanOrEqual(holdMs - 1)
+})
+
+test('pauses again when the one call after the pause fails, and tries one more after the next', async (t) => {
+  const { ask, pause } = await openCircuit(t)
+  pause(pauseMs)
+  await Promise.all(Array.from({ length: questions }, () => ask()))
+  expect(server.calls).toBe(9)
+  pause(pauseMs - 1_000)
+  await ask()
+  expect(server.calls).toBe(9)
+  pause(1_000)
+  server.ways = ['good']
+  expect(await ask()).toEqual(['sailing', 'boats'])
+  expect(await ask()).toEqual(['sailing', 'boats'])
+  expect(server.calls).toBe(11)
+})
+
+test('a call after the pause that was cancelled says nothing for the server: the pause begins again', async (t) => {
+  const { ask, pause } = await openCircuit(t)
+  pause(pauseMs)
+  server.ways = ['never answers']
+  const cancelled = new AbortController()
+  const asking = ask(cancelled.signal)
+  await expect.poll(() => server.calls).toBe(9)
+  cancelled.abort(new Error('cancelled'))
+  await expect(asking).rejects.toThrow('cancelled')
+  await ask()
+  expect(server.calls).toBe(9)
 })
 
 test('pays nothing for a question that was answered before, by whichever process', async () => {

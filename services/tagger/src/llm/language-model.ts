@@ -4,9 +4,10 @@ import { addLlmSpending, type Database, readLlmReply, readLlmSpending, saveLlmRe
 import {
   BrokenCircuitError,
   type CircuitBreakerPolicy,
+  CircuitState,
   ConsecutiveBreaker,
   circuitBreaker,
-  handleType,
+  handleWhen,
 } from 'cockatiel'
 import { type ChatAnswer, type ChatMessage, type ChatModel, LlmCallFailed, SCHEMA_REFUSED } from './chat-client.ts'
 import { parseReply, replySchema, UnreadableReply } from './parse-reply.ts'
@@ -69,7 +70,11 @@ export class LanguageModel {
     this.#db = db
     this.#options = options
     this.#slots = new CallSlots(db, options.parallelCalls)
-    this.#breaker = circuitBreaker(handleType(LlmCallFailed), {
+    // A call that was cancelled tells nothing of the server: it breaks nothing, and must not close what is half open.
+    const speaksAgainst = handleWhen(
+      (error) => error instanceof LlmCallFailed || this.#breaker.state === CircuitState.HalfOpen,
+    )
+    this.#breaker = circuitBreaker(speaksAgainst, {
       halfOpenAfter: HALF_OPEN_AFTER_MS,
       breaker: new ConsecutiveBreaker(BREAKS_AFTER),
     })
