@@ -94,8 +94,9 @@ const lifecycle = {
   event_loop_blocked: declare({
     level: 'WARNING',
     scope: 'service',
-    description: 'The event loop stood still for more than 100 ms',
-    fields: { blocked_ms: ms },
+    description:
+      'The event loop stood still for more than 100 ms. Where cpu_ms, the processor time of its thread in that second, is less, the machine was short of processors and the service held nothing',
+    fields: { blocked_ms: ms, cpu_ms: ms },
   }),
   streams_reconciled: declare({
     level: 'INFO',

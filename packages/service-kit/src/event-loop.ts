@@ -7,7 +7,10 @@ const lookEveryMs = 1_000
 /** The longest that a service may keep its event loop from other work */
 const blockedAboveMs = 100
 
-/** Watches how long the event loop stands still: a histogram of the worst of each second, and a log event above 100 ms. */
+/**
+ * Watches how long the event loop stands still: a histogram of the worst of each second, and a log event above 100 ms. The event has the
+ * thread's processor time of that second beside it: a clock alone cannot tell a loop that is held from a process that was not let run.
+ */
 export function watchEventLoop(registry: Registry, log: Log): { stop(): void } {
   const worst = new Histogram({
     name: 'tagloom_event_loop_delay_seconds',
@@ -17,11 +20,18 @@ export function watchEventLoop(registry: Registry, log: Log): { stop(): void } {
   })
   const delay = monitorEventLoopDelay({ resolution: resolutionMs })
   delay.enable()
+  let cpuBefore = process.threadCpuUsage()
   const timer = setInterval(() => {
+    const { user, system } = process.threadCpuUsage(cpuBefore)
+    cpuBefore = process.threadCpuUsage()
     const blockedMs = Math.max(0, delay.max / 1e6 - resolutionMs)
     delay.reset()
     worst.observe(blockedMs / 1000)
-    if (blockedMs > blockedAboveMs) log.event('event_loop_blocked', { blocked_ms: Math.round(blockedMs) })
+    if (blockedMs > blockedAboveMs)
+      log.event('event_loop_blocked', {
+        blocked_ms: Math.round(blockedMs),
+        cpu_ms: Math.round((user + system) / 1_000),
+      })
   }, lookEveryMs)
   timer.unref()
   return {
