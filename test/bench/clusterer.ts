@@ -1,11 +1,13 @@
 /**
  * The clusterer as a service, on made-up vectors that are in PostgreSQL: what a job takes of time, memory and the event loop.
  *
- *   npm run bench -- clusterer [--pages 50000] [--dims 384] [--jobs 3] [--cancels 4]
+ *   npm run bench -- clusterer [--pages 50000] [--dims 384] [--jobs 3] [--cancels 4] [--idle 10]
  *
- * JSON lines: one for each job (seconds from its message to the stored clusters, memory after it), and at the end
+ * JSON lines: one for each job (seconds from its message to the stored clusters, memory when nothing was asked of it for --idle seconds),
+ * and at the end
  *   rss_before_mb, rss_after_mb   resident memory of the process before the first job and after the last, and its peak
- *   blocked_ms                    every standstill of the event loop above 100 ms that the service logged, the start left out
+ *   blocked_ms, cpu_ms            every standstill of the event loop above 100 ms that the service logged, the start left out, and the
+ *                                 processor time of its thread in the second of each: where that is less, the machine stood still
  *   cancel_ms                     from the message job.cancelled to the end of the work's thread, at moments spread over a job;
  *                                 rss_after_cancels_mb is the memory then
  */
@@ -39,6 +41,7 @@ const options = {
   dims: { type: 'string', default: '384' },
   jobs: { type: 'string', default: '3' },
   cancels: { type: 'string', default: '4' },
+  idle: { type: 'string', default: '10' },
 } as const
 
 const model = 'made up'
@@ -56,7 +59,8 @@ export async function run(args: string[]): Promise<void> {
     const bus = await connectBus({ url: servers.natsUrl, name: 'bench' })
     const clusterer = await startClusterer(servers)
     try {
-      await measure({ db, bus, clusterer, wikiId, pages, dims }, Number(values.jobs), Number(values.cancels))
+      const times = { jobs: Number(values.jobs), cancels: Number(values.cancels), idleMs: 1000 * Number(values.idle) }
+      await measure({ db, bus, clusterer, wikiId, pages, dims }, times)
     } finally {
       await clusterer.stop()
       await bus.close()
@@ -76,18 +80,23 @@ interface Ground {
   readonly dims: number
 }
 
-async function measure(ground: Ground, jobs: number, cancels: number): Promise<void> {
+async function measure(
+  ground: Ground,
+  { jobs, cancels, idleMs }: { jobs: number; cancels: number; idleMs: number },
+): Promise<void> {
   const { clusterer, pages, dims } = ground
   const blockedAtStart = clusterer.of('event_loop_blocked').length
   const before = clusterer.memoryMb('VmRSS')
   let seconds = 0
   for (let job = 1; job <= jobs; job++) {
     seconds = await wholeJob(ground)
+    await delay(idleMs)
     say({ job, seconds, rss_mb: clusterer.memoryMb('VmRSS') })
   }
   const after = clusterer.memoryMb('VmRSS')
   const cancelMs: (number | null)[] = []
   for (let i = 0; i < cancels; i++) cancelMs.push(await cancelled(ground, (1000 * seconds * (i + 1)) / (cancels + 1)))
+  const blocked = clusterer.of('event_loop_blocked').slice(blockedAtStart)
   say({
     pages,
     dims,
@@ -95,10 +104,8 @@ async function measure(ground: Ground, jobs: number, cancels: number): Promise<v
     rss_before_mb: before,
     rss_after_mb: after,
     rss_peak_mb: clusterer.memoryMb('VmHWM'),
-    blocked_ms: clusterer
-      .of('event_loop_blocked')
-      .slice(blockedAtStart)
-      .map((line) => line.blocked_ms),
+    blocked_ms: blocked.map((line) => line.blocked_ms),
+    cpu_ms: blocked.map((line) => line.cpu_ms),
     cancel_ms: cancelMs,
     rss_after_cancels_mb: clusterer.memoryMb('VmRSS'),
   })
@@ -162,6 +169,7 @@ async function startClusterer(servers: { databaseUrl: string; natsUrl: string })
   const main = fileURLToPath(new URL('../../services/clusterer/src/main.ts', import.meta.url))
   const child: ChildProcess = spawn(process.execPath, [main], {
     env: {
+      MALLOC_ARENA_MAX: '2',
       ...process.env,
       ORT_DISABLE_TELEMETRY: '1',
       DATABASE_URL: servers.databaseUrl,

@@ -29,6 +29,8 @@ export async function fiveServices(settings: ServiceSettings): Promise<ServiceSp
         env: {
           // ONNX Runtime reports its use to its makers unless it is told not to.
           ORT_DISABLE_TELEMETRY: '1',
+          // glibc gives each new thread an arena of its own and keeps what was freed there: each job's thread would leave one behind.
+          ...(service === 'clusterer' && { MALLOC_ARENA_MAX: '2' }),
           ...inherited,
           DATABASE_URL: settings.databaseUrl,
           NATS_URL: settings.natsUrl,
