@@ -5,16 +5,11 @@ import {
   cancelJob,
   completeJob,
   createAssignment,
-  createJob,
   findPageIds,
-  freezeJobPages,
   readAssignedPages,
   readAssignment,
   readClusteringFigures,
   readJob,
-  saveEmbeddings,
-  startNextJob,
-  storePages,
   tallyAssignments,
 } from '@tagloom/database'
 import { createTestWiki } from '@tagloom/database/testing'
@@ -25,9 +20,8 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import { buildApp } from './app.ts'
 import { environment } from './config.ts'
 import type { ClusteringFigures } from './pages-embedded/figures.ts'
+import { dims, embeddedJob, givePages, model, topicPages, vectorOf } from './testing.ts'
 
-const model = 'test'
-const dims = 32
 let deps: TestDeps<typeof environment>
 let app: FastifyInstance
 beforeAll(async () => {
@@ -40,64 +34,11 @@ afterAll(async () => {
   await deps.close()
 })
 
-/** Page k of topic k % topics: the topic's direction and a little of its own, the same whenever it is asked for. */
-function vectorOf(k: number, topics: number, version = 0): Float32Array {
-  const vector = new Float32Array(dims)
-  for (let j = 0; j < dims; j++) {
-    const topic = Math.sin(((k % topics) + 1) * 12.9898 * (j + 1)) * 43_758.5453
-    const own = Math.sin((k + 1 + version * 10_000) * 78.233 * (j + 1)) * 12_543.1234
-    vector[j] = topic - Math.floor(topic) - 0.5 + 0.5 * (own - Math.floor(own) - 0.5)
-  }
-  return vector
-}
-
-async function givePages(
-  wikiId: number,
-  vectors: ReadonlyMap<number, Float32Array>,
-  label: (k: number) => string | null = () => null,
-): Promise<void> {
-  const keys = [...vectors.keys()]
-  const stored = await storePages(
-    deps.db,
-    wikiId,
-    keys.map((k) => ({ externalId: `p${k}`, title: `${k}`, text: `${k}`, goldLabel: label(k), tags: undefined })),
-  )
-  const { rows: pages } = await deps.db.pool.query<{ id: string; content_hash: string }>(
-    'select id, content_hash from pages where id = any($1)',
-    [stored.pageIds],
-  )
-  const hashes = new Map(pages.map((page) => [Number(page.id), page.content_hash]))
-  const rows = keys.map((k, i) => ({
-    pageId: stored.pageIds[i]!,
-    contentHash: hashes.get(stored.pageIds[i]!)!,
-    tokens: 1,
-    vector: vectors.get(k)!,
-  }))
-  await deps.db.transaction((tx) => saveEmbeddings(tx, model, dims, rows))
-}
-
-const topicPages = (from: number, to: number, topics: number, version = 0) =>
-  new Map(Array.from({ length: to - from }, (_, i) => [from + i, vectorOf(from + i, topics, version)]))
-
-async function embeddedJob(wikiId: number, options: JobOptions = {}) {
-  const job = await deps.db.transaction(async (tx) => {
-    await createJob(tx, { wikiId, options })
-    const started = (await startNextJob(tx, wikiId))!
-    const pages = await freezeJobPages(tx, started.id, wikiId, model)
-    return { id: started.id, pages }
-  })
-  const data = { wiki_id: wikiId, job_id: job.id, pages: job.pages, embedded: job.pages, model }
-  return {
-    jobId: job.id,
-    send: (again?: string) => deps.bus.publish(toMessage(events.pagesEmbedded, data, { source: 'tagger' }, again)),
-  }
-}
-
 async function clustered(
   wikiId: number,
   options: JobOptions = {},
 ): Promise<{ jobId: string; figures: ClusteringFigures }> {
-  const { jobId, send } = await embeddedJob(wikiId, options)
+  const { jobId, send } = await embeddedJob(deps, wikiId, options)
   await send()
   await expect.poll(() => readClusteringFigures(deps.db, jobId), { timeout: 25_000 }).toBeTruthy()
   await deps.db.transaction((tx) => completeJob(tx, jobId, {}))
@@ -116,7 +57,7 @@ async function stored(jobId: string): Promise<unknown[]> {
 
 test('finds the topics of a wiki, and a second delivery changes nothing', async () => {
   const wikiId = await createTestWiki(deps.db)
-  await givePages(wikiId, topicPages(0, 240, 6))
+  await givePages(deps.db, wikiId, topicPages(0, 240, 6))
   const { jobId, figures } = await clustered(wikiId)
   expect(figures).toMatchObject({ clusters: 6, churn_percentage: null })
   expect(figures.silhouette_score).toBeGreaterThan(0.5)
@@ -136,7 +77,7 @@ test('finds the topics of a wiki, and a second delivery changes nothing', async 
 
 test('a second run on the same pages continues every lineage with no churn', async () => {
   const wikiId = await createTestWiki(deps.db)
-  await givePages(wikiId, topicPages(0, 240, 6))
+  await givePages(deps.db, wikiId, topicPages(0, 240, 6))
   const first = await clustered(wikiId)
   const second = await clustered(wikiId)
   expect(second.figures).toMatchObject({
@@ -150,10 +91,10 @@ test('a second run on the same pages continues every lineage with no churn', asy
 
 test('a new topic is born, topics that are there go on', async () => {
   const wikiId = await createTestWiki(deps.db)
-  await givePages(wikiId, topicPages(0, 200, 5))
+  await givePages(deps.db, wikiId, topicPages(0, 200, 5))
   await clustered(wikiId)
   const seventh = Array.from({ length: 40 }, (_, i) => [1000 + i, vectorOf(6 + 7 * (i + 300), 7)] as const)
-  await givePages(wikiId, new Map(seventh))
+  await givePages(deps.db, wikiId, new Map(seventh))
   const { figures } = await clustered(wikiId)
   expect(figures).toMatchObject({ clusters: 6, churn_percentage: 0, lineages: { continued: 5, born: 1, died: [] } })
 })
@@ -161,7 +102,7 @@ test('a new topic is born, topics that are there go on', async () => {
 test('compares with known topics, and with the clusters of other seeds where the job asks for it', async () => {
   const wikiId = await createTestWiki(deps.db)
   // Every fifth page has no known topic; topics 4 and 5 are known by one name.
-  await givePages(wikiId, topicPages(0, 240, 6), (k) => (k % 5 === 0 ? null : `topic ${Math.min(4, k % 6)}`))
+  await givePages(deps.db, wikiId, topicPages(0, 240, 6), (k) => (k % 5 === 0 ? null : `topic ${Math.min(4, k % 6)}`))
   const following = new AbortController()
   const samples: MetricSample[] = []
   const reading = (async () => {
@@ -214,9 +155,9 @@ const cacheRequests = async (outcome: string) =>
 
 test('new pages are given to topics without a run, unchanged pages are not new, and centroids are read once a run', async () => {
   const wikiId = await createTestWiki(deps.db)
-  await givePages(wikiId, topicPages(0, 200, 5))
+  await givePages(deps.db, wikiId, topicPages(0, 200, 5))
   const { jobId } = await clustered(wikiId)
-  await givePages(wikiId, topicPages(200, 240, 5))
+  await givePages(deps.db, wikiId, topicPages(200, 240, 5))
   const [hits, misses] = [await cacheRequests('hits'), await cacheRequests('misses')]
   const { id, pages } = await assigned(wikiId, jobId)
   expect(pages.map((page) => page.id)).toEqual([...topicPages(200, 240, 5).keys()].map((k) => `p${k}`))
@@ -246,7 +187,7 @@ test('new pages are given to topics without a run, unchanged pages are not new, 
 
 test('pages of no topic are left out and say that a run is due, until it has run', async () => {
   const wikiId = await createTestWiki(deps.db)
-  await givePages(wikiId, topicPages(0, 200, 5))
+  await givePages(deps.db, wikiId, topicPages(0, 200, 5))
   const first = await clustered(wikiId)
   expect(first.figures.left_out_share).toBeGreaterThan(0.02)
   expect(first.figures.left_out_share).toBeLessThan(0.3)
@@ -254,7 +195,7 @@ test('pages of no topic are left out and say that a run is due, until it has run
   const exposed = async (name: string) =>
     new RegExp(`${name}\\{[^}]*wiki_id="${wikiId}"[^}]*\\} ([\\d.]+)`).exec(await deps.registry.metrics())?.[1]
   const strange = Array.from({ length: 40 }, (_, i) => [2000 + i, vectorOf(6 + 7 * (i + 300), 7)] as const)
-  await givePages(wikiId, new Map(strange))
+  await givePages(deps.db, wikiId, new Map(strange))
   const { pages } = await assigned(wikiId, first.jobId)
   expect(pages.map((page) => page.outcome)).toEqual(pages.map(() => 'left_out'))
   await expect.poll(() => exposed('tagloom_rerun_due'), { timeout: 15_000 }).toBe('1')
@@ -265,7 +206,7 @@ test('pages of no topic are left out and say that a run is due, until it has run
   const replica = await buildApp({ ...deps, registry: new Registry() })
   await replica.ready()
   try {
-    await givePages(wikiId, new Map([[2050, vectorOf(6 + 7 * 400, 7)]]))
+    await givePages(deps.db, wikiId, new Map([[2050, vectorOf(6 + 7 * 400, 7)]]))
     for (let i = 0; i < 4; i++) {
       const { pages: now } = await assigned(wikiId, second.jobId, [2050])
       expect(now).toMatchObject([{ id: 'p2050', outcome: 'assigned' }])
@@ -285,8 +226,8 @@ test.each(Object.entries(broken))(
   'a page whose vector %s fails the job by the id of the page',
   async (what, vector) => {
     const wikiId = await createTestWiki(deps.db)
-    await givePages(wikiId, new Map([...topicPages(0, 20, 2), [20, vector]]))
-    const { jobId, send } = await embeddedJob(wikiId)
+    await givePages(deps.db, wikiId, new Map([...topicPages(0, 20, 2), [20, vector]]))
+    const { jobId, send } = await embeddedJob(deps, wikiId)
     await send()
     await expect.poll(async () => (await readJob(deps.db, jobId))?.status, { timeout: 25_000 }).toBe('failed')
     const job = await readJob(deps.db, jobId)
@@ -296,7 +237,7 @@ test.each(Object.entries(broken))(
 
 test.each([0, 1, 2, 5, 10])('a wiki of %i pages has its run', async (pages) => {
   const wikiId = await createTestWiki(deps.db)
-  if (pages > 0) await givePages(wikiId, topicPages(0, pages, 2))
+  if (pages > 0) await givePages(deps.db, wikiId, topicPages(0, pages, 2))
   const { figures } = await clustered(wikiId)
   expect(figures.clustered + figures.outliers).toBe(pages)
 })
@@ -306,8 +247,8 @@ const longJob: JobOptions = { seed_stability: 10 }
 
 test('a cancelled job gives its processor back within a second, and leaves nothing', async () => {
   const wikiId = await createTestWiki(deps.db)
-  await givePages(wikiId, topicPages(0, 3_000, 40))
-  const { jobId, send } = await embeddedJob(wikiId, longJob)
+  await givePages(deps.db, wikiId, topicPages(0, 3_000, 40))
+  const { jobId, send } = await embeddedJob(deps, wikiId, longJob)
   const linesOf = (text: string) =>
     deps.log.lines.filter((line) => line.job_id === jobId && String(line.msg).includes(text))
   await send()
@@ -326,7 +267,7 @@ test('a cancelled job gives its processor back within a second, and leaves nothi
 
 test('a long job tells its progress with the time left, and keeps the event loop free all along', async () => {
   const wikiId = await createTestWiki(deps.db)
-  await givePages(wikiId, topicPages(0, 3_000, 40))
+  await givePages(deps.db, wikiId, topicPages(0, 3_000, 40))
   await clustered(wikiId)
   const seen: { job_id: string; stage: string; done: number; total: number; seconds_left?: number }[] = []
   const following = new AbortController()
