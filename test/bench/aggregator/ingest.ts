@@ -52,9 +52,7 @@ export async function measureIngest(
       filter_subject: events.metricsSampled.filter,
       max_ack_pending: 10_000,
     })
-    const bare = endsWithBench(
-      fork(bareConsumer, [servers.natsUrl, stream, consumers.bare], { execArgv: answerCpu }),
-    )
+    const bare = endsWithBench(fork(bareConsumer, [servers.natsUrl, stream, consumers.bare], { execArgv: answerCpu }))
     children.push(bare)
     await once(bare, 'message')
     const aggregator = await startAggregator(servers)
