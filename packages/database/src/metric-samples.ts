@@ -116,10 +116,11 @@ async function makeStale(tx: Transaction, jobIds: readonly string[]): Promise<vo
     where job_id = any(${sql.param(jobIds)}) order by job_id for no key update`)
   const judged = rows.filter((row) => row.judged).map((row) => row.job_id)
   if (judged.length === 0) return
-  // Asked after the lock was given, so that the record of a judgement that it waited for is seen. One that retention removed stays removed.
+  // Asked after the lock was given, so that the record of a judgement that it waited for is seen. One that retention removed stays removed;
+  // one that was given up is tried again.
   await tx.orm.execute(sql`
     update run_evaluations e set stale = true where job_id = any(${sql.param(judged)})
-      and exists (select from clustering_metrics c where c.job_id = e.job_id)`)
+      and (e.gave_up is not null or exists (select from clustering_metrics c where c.job_id = e.job_id))`)
 }
 
 const uniqueViolation = '23505'

@@ -91,6 +91,20 @@ describe('a run whose record cannot be stored', () => {
     expect((await readRecord(db, bad))?.coverage.total_tags_applied).toBe(300)
   })
 
+  it('gets a record after all when a better sample comes after it was given up', async () => {
+    const bad = await dueRun(new Date(0))
+    await spoil(bad)
+    for (let i = 0; i < 3; i++) {
+      await judgeDueRuns(deps)
+      await pauseOver(bad)
+    }
+    expect(await stateOf(bad)).toMatchObject({ judged: true, stale: false, gave_up: expect.stringMatching(whole) })
+    await saveSamples(db, [{ ...lastOf(bad), ended_at: '2026-03-01T00:00:00.000Z' }])
+    expect(await renewStaleRecords(deps)).toBe(1)
+    expect(await stateOf(bad)).toMatchObject({ judged: true, stale: false, gave_up: null })
+    expect((await readRecord(db, bad))?.coverage.total_tags_applied).toBe(300)
+  })
+
   it('counts one try when several replicas fail at once', async () => {
     const bad = await dueRun(new Date(0))
     await spoil(bad)
