@@ -1,10 +1,10 @@
 import { events } from '@tagloom/contracts'
-import { consumeEvents, on, type ServiceDeps } from '@tagloom/service-kit'
+import { consumeEvents, measureCaches, on, type ServiceDeps } from '@tagloom/service-kit'
 import fastify, { type FastifyInstance } from 'fastify'
 import { CentroidsCache } from './assignment-embedded/centroids-cache.ts'
 import { handleAssignmentEmbedded } from './assignment-embedded/handle.ts'
 import type { Config } from './config.ts'
-import { measureAssignments, measureCache, measureClustering } from './metrics.ts'
+import { measureAssignments, measureClustering } from './metrics.ts'
 import { handlePagesEmbedded } from './pages-embedded/handle.ts'
 import { Pace } from './pages-embedded/time-left.ts'
 
@@ -14,7 +14,7 @@ export async function buildApp(deps: ServiceDeps<Config>): Promise<FastifyInstan
   const metrics = measureClustering(deps.registry)
   const pace = new Pace()
   const centroids = new CentroidsCache(deps.db, deps.config.ENABLE_QUERY_CACHING)
-  measureCache(deps.registry, 'centroids', centroids.counts)
+  measureCaches(deps.registry, { centroids: centroids.counts })
   const assignments = measureAssignments(deps.registry, deps.db)
   const { INFERENCE_DEVICE: device, INFERENCE_THREADS: threads } = deps.config
   consumeEvents(app, deps, [

@@ -1,6 +1,6 @@
 import { type Database, tallyCurrentRuns } from '@tagloom/database'
 import { driftOf } from '@tagloom/kernels'
-import { Counter, Gauge, Histogram, type Registry } from '@tagloom/service-kit'
+import { Counter, Gauge, Histogram, type Registry, readingForScrapes } from '@tagloom/service-kit'
 
 export interface ClusteringMetrics {
   clustered(pages: number, seconds: number): void
@@ -29,23 +29,6 @@ export function measureClustering(registry: Registry): ClusteringMetrics {
   }
 }
 
-/** What Prometheus sees of a cache: how often it was asked, and how often it knew. */
-export function measureCache(registry: Registry, cache: string, counts: { hits: number; misses: number }): void {
-  const told = { hits: 0, misses: 0 }
-  new Counter({
-    name: 'tagloom_query_cache_requests_total',
-    help: 'Lookups in a query cache (ENABLE_QUERY_CACHING), by outcome',
-    labelNames: ['cache', 'outcome'],
-    registers: [registry],
-    collect() {
-      for (const outcome of ['hits', 'misses'] as const) {
-        this.inc({ cache, outcome }, counts[outcome] - told[outcome])
-        told[outcome] = counts[outcome]
-      }
-    },
-  })
-}
-
 export interface AssignmentMetrics {
   assigned(outcome: string): void
 }
@@ -64,31 +47,35 @@ export function measureAssignments(registry: Registry, db: Database): Assignment
     labelNames: ['outcome'],
     registers,
   })
+  // Both gauges wait for the one reading: one that did not would show what the scrape before had read.
+  const collect = readingForScrapes(() => read(), { freshForMs, onOutcome: (done) => done || forget() })
   const due = new Gauge({
     name: 'tagloom_rerun_due',
     help: "1 where the pages since the wiki's current run no longer fit its topics",
     labelNames: ['wiki_id'],
     registers,
+    collect,
   })
-  let freshUntil = 0
-  new Gauge({
+  const drifts = new Gauge({
     name: 'tagloom_assignment_drift',
     help: "Share of the pages since the wiki's current run that no topic took, over the share expected; 1 is like the run",
     labelNames: ['wiki_id'],
     registers,
-    async collect() {
-      if (Date.now() < freshUntil) return
-      freshUntil = Date.now() + freshForMs
-      const tallies = await tallyCurrentRuns(db, mostWikis).catch(() => [])
-      this.reset()
-      due.reset()
-      for (const { wikiId, pages: count, leftOut, expectedShare } of tallies) {
-        const { drift, rerunDue } = driftOf({ pages: count, leftOut, expectedShare: expectedShare ?? 0 })
-        if (drift === null) continue
-        this.set({ wiki_id: String(wikiId) }, drift)
-        due.set({ wiki_id: String(wikiId) }, rerunDue ? 1 : 0)
-      }
-    },
+    collect,
   })
+  const forget = () => {
+    due.reset()
+    drifts.reset()
+  }
+  const read = async () => {
+    const tallies = await tallyCurrentRuns(db, mostWikis)
+    forget()
+    for (const { wikiId, pages: count, leftOut, expectedShare } of tallies) {
+      const { drift, rerunDue } = driftOf({ pages: count, leftOut, expectedShare: expectedShare ?? 0 })
+      if (drift === null) continue
+      drifts.set({ wiki_id: String(wikiId) }, drift)
+      due.set({ wiki_id: String(wikiId) }, rerunDue ? 1 : 0)
+    }
+  }
   return { assigned: (outcome) => pages.inc({ outcome }) }
 }
