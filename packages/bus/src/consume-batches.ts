@@ -73,11 +73,14 @@ export async function consumeBatches<E extends EventDeclaration, Kept>(
 
   const running = (async () => {
     let failures = 0
+    const heard: BatchHandler<Kept> = (kept, note) => {
+      failures = 0
+      return handler(kept, note)
+    }
     while (!stopping.signal.aborted && !core.connection.isClosed()) {
       try {
         const consumer = await core.js.consumers.get(stream, durable)
-        failures = 0
-        await drain(core, settings, handler, consumer, stopping.signal)
+        await drain(core, settings, heard, consumer, stopping.signal)
       } catch (error) {
         if (stopping.signal.aborted) return
         core.log.event('consumer_recovering', { consumer: settings.durable, reason: (error as Error).message })
