@@ -72,7 +72,7 @@ describe('an import', () => {
 
   it('stores in chunks, and never two pages of one id in the same', async () => {
     const to = target({ batchSize: 3 })
-    const { report } = await importPages(stream(page('a'), page('b'), page('a'), page('c'), page('d'), page('e')), to)
+    const report = await importPages(stream(page('a'), page('b'), page('a'), page('c'), page('d'), page('e')), to)
     expect(to.chunks).toEqual([['a', 'b'], ['a', 'c', 'd'], ['e']])
     expect(report).toMatchObject({ received: 6, created: 6, rejected: 0 })
   })
@@ -101,18 +101,18 @@ describe('an import', () => {
   })
 
   it('counts every rejected line and names the first thousand', async () => {
-    const { report } = await importPages(stream(...Array<ReadPage>(1500).fill(bad), page('a')), target())
+    const report = await importPages(stream(...Array<ReadPage>(1500).fill(bad), page('a')), target())
     expect(report).toMatchObject({ received: 1501, rejected: 1500, created: 1 })
     expect(report.errors).toHaveLength(1000)
   })
 
   it('that replaces deletes the others, but not after a bad line or an empty body', async () => {
     const to = target({ deleteOthers: async () => 5 })
-    expect((await importPages(stream(page('a')), to)).report.deleted).toBe(5)
-    expect((await importPages(stream(page('a'), bad), to)).report).toMatchObject({
+    expect((await importPages(stream(page('a')), to)).deleted).toBe(5)
+    expect(await importPages(stream(page('a'), bad), to)).toMatchObject({
       deleted: 0,
       replace_skipped: expect.stringContaining('1 lines were rejected'),
     })
-    expect((await importPages(stream(), to)).report).toMatchObject({ deleted: 0, replace_skipped: expect.any(String) })
+    expect(await importPages(stream(), to)).toMatchObject({ deleted: 0, replace_skipped: expect.any(String) })
   })
 })

@@ -16,16 +16,11 @@ export interface ImportTarget {
   readonly deleteOthers?: () => Promise<number>
 }
 
-export interface ImportResult {
-  readonly report: ImportReport
-  readonly tagsChanged: boolean
-}
-
 /**
  * Stores pages as they come, a chunk at a time; nothing is read while a chunk is written, so memory stays constant and the sender
  * waits. Of two pages with the same id the later one stays. A second import of the same pages changes nothing.
  */
-export async function importPages(pages: AsyncIterable<ReadPage>, target: ImportTarget): Promise<ImportResult> {
+export async function importPages(pages: AsyncIterable<ReadPage>, target: ImportTarget): Promise<ImportReport> {
   const report: ImportReport = {
     received: 0,
     created: 0,
@@ -36,7 +31,6 @@ export async function importPages(pages: AsyncIterable<ReadPage>, target: Import
     repaired: 0,
     errors: [],
   }
-  let tagsChanged = false
   let chunk = new Map<string, PageToStore>()
   let characters = 0
   const flush = async () => {
@@ -45,7 +39,6 @@ export async function importPages(pages: AsyncIterable<ReadPage>, target: Import
     report.created += stored.created
     report.updated += stored.updated
     report.unchanged += stored.unchanged
-    tagsChanged ||= stored.tagsChanged
     chunk = new Map()
     characters = 0
   }
@@ -68,7 +61,7 @@ export async function importPages(pages: AsyncIterable<ReadPage>, target: Import
     if (reason) report.replace_skipped = reason
     else report.deleted = await target.deleteOthers()
   }
-  return { report, tagsChanged: tagsChanged || report.deleted > 0 }
+  return report
 }
 
 /** A page must not be lost because its line was bad, nor a whole wiki because an export came out empty. */

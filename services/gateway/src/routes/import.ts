@@ -58,15 +58,23 @@ export const importRoutes: Routes = (deps) => async (app) => {
         throw new ProblemError('unsupported_media_type', 'Send the pages without content-encoding')
       const began = performance.now()
       const mirror = request.query.replace ? await mirrorOf(wiki.id) : undefined
+      let tagsChanged = false
       try {
-        const { report, tagsChanged } = await importPages(readPages(request.raw, request.headers['content-type']), {
+        const report = await importPages(readPages(request.raw, request.headers['content-type']), {
           batchSize: deps.config.BATCH_INSERT_SIZE,
           async store(pages) {
             const stored = await storePages(db, wiki.id, pages)
+            tagsChanged ||= stored.tagsChanged
             await mirror?.keep(stored.pageIds)
             return stored
           },
-          ...(mirror && { deleteOthers: () => mirror.deleteOthers() }),
+          ...(mirror && {
+            async deleteOthers() {
+              const deleted = await mirror.deleteOthers()
+              tagsChanged ||= deleted > 0
+              return deleted
+            },
+          }),
         })
         count(report)
         const { created, updated, unchanged, rejected } = report
@@ -79,9 +87,10 @@ export const importRoutes: Routes = (deps) => async (app) => {
           rejected,
           duration_ms,
         })
-        if (tagsChanged) await deps.relay.commit(async (_tx, owe) => owe(vocabularyChanged(request, wiki.id, 'import')))
         return report
       } finally {
+        // Also of an import that broke off: what was stored before stays.
+        if (tagsChanged) await deps.relay.commit(async (_tx, owe) => owe(vocabularyChanged(request, wiki.id, 'import')))
         if (mirror) {
           mirrors--
           await mirror.close()

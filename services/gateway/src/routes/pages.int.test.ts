@@ -130,16 +130,20 @@ describe('an import', () => {
     expect(gateway.owed.map((message) => message.subject)).toEqual([`tagloom.v1.${wiki}.vocabulary.changed`])
   })
 
-  it('that breaks off keeps what came whole, and deletes nothing', async () => {
+  it('that breaks off keeps what came whole, tells the workers of its tags, and deletes nothing', async () => {
     await send(ndjson(page('old')))
     if (!gateway.app.server.listening) await gateway.app.listen({ host: '127.0.0.1', port: 0 })
     const url = `${gateway.app.listeningOrigin}/api/wikis/${wiki}/pages?replace=true`
     const headers = { 'x-api-key': key, 'content-type': 'application/x-ndjson' }
     const sent = request(url, { method: 'POST', headers })
     sent.on('error', () => {})
-    sent.write(`${ndjson(...Array.from({ length: 1000 }, (_, i) => page(`p${i}`)))}\n{"id":"half`)
+    gateway.owed.length = 0
+    const pages = Array.from({ length: 1000 }, (_, i) => page(`p${i}`, { tags: ['Gold'] }))
+    sent.write(`${ndjson(...pages)}\n{"id":"half`)
     await expect.poll(async () => (await gateway.call(key, 'GET', `/api/wikis/${wiki}`)).body.page_count).toBe(1001)
     sent.destroy()
+    const told = `tagloom.v1.${wiki}.vocabulary.changed`
+    await expect.poll(() => gateway.owed.map((message) => message.subject)).toEqual([told])
     // The next replacing import may begin once the broken one is given up.
     await expect.poll(async () => (await send('', '?replace=true')).status).toBe(200)
     expect((await gateway.call(key, 'GET', `/api/wikis/${wiki}`)).body.page_count).toBe(1001)
