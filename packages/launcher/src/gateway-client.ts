@@ -111,9 +111,11 @@ export class GatewayClient {
           if (news.kind === 'ended') return
         }
       } catch (error) {
-        if (signal.aborted || (error instanceof GatewayRefusal && error.status < 500)) throw error
-        if (++failures > MOST_RECONNECTS) throw error
+        if (signal.aborted || (error instanceof GatewayRefusal && error.status < 500) || failures >= MOST_RECONNECTS)
+          throw error
       }
+      if (failures++ >= MOST_RECONNECTS)
+        throw new Error(`the gateway closed the events of the job ${MOST_RECONNECTS} times in a row without one`)
       await delay(Math.min(100 * 2 ** failures, 2_000), undefined, { signal })
     }
   }
