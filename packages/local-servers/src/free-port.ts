@@ -1,3 +1,4 @@
+import { randomInt } from 'node:crypto'
 import { createServer } from 'node:net'
 
 /** Whether 127.0.0.1:port can be bound at this moment. */
@@ -9,18 +10,20 @@ export function isPortFree(port: number): Promise<boolean> {
   })
 }
 
-/** A port of 127.0.0.1 that the system hands out; the remembered one when it is free still. */
+/**
+ * Below the ports that Linux, macOS and Windows give to outgoing connections (from 32,768 or 49,152): one of those may be taken by a
+ * connection of anybody before whoever asked for it listens, or while a killed service is started again.
+ */
+const lowest = 20_000
+const highest = 32_000
+const mostProbes = 100
+
+/** A port of 127.0.0.1 that nothing listens on; the remembered one when it is free still. */
 export async function freePort(remembered?: number): Promise<number> {
   if (remembered !== undefined && (await isPortFree(remembered))) return remembered
-  return new Promise((resolve, reject) => {
-    const probe = createServer()
-    probe.once('error', reject)
-    probe.listen({ port: 0, host: '127.0.0.1' }, () => {
-      const address = probe.address()
-      probe.close(() => {
-        if (address !== null && typeof address === 'object') resolve(address.port)
-        else reject(new Error(`expected a TCP address from the system, got ${String(address)}`))
-      })
-    })
-  })
+  for (let probe = 0; probe < mostProbes; probe++) {
+    const port = randomInt(lowest, highest)
+    if (await isPortFree(port)) return port
+  }
+  throw new Error(`expected a free port between ${lowest} and ${highest}, found none in ${mostProbes} probes`)
 }
