@@ -12,12 +12,17 @@ export interface Significance {
 
 const largestExact = 33
 
-/** @param s rising pairs of values minus falling pairs */
-export function significanceOf(values: ArrayLike<number>, s: number): Significance {
-  const n = values.length
+/**
+ * @param sorted the values by size
+ * @param falling pairs of which the later value is the smaller one
+ */
+export function significanceOf(sorted: Float64Array, falling: number): Significance {
+  const n = sorted.length
   const pairs = (n * (n - 1)) / 2
-  const ties = tieGroups(values)
+  const ties = tieGroups(sorted)
   const tied = ties.reduce((sum, k) => sum + (k * (k - 1)) / 2, 0)
+  // Rising pairs minus falling ones
+  const s = pairs - tied - 2 * falling
   if (n < 2 || tied === pairs) return { tau: Number.NaN, p: Number.NaN }
   const tau = s / Math.sqrt(pairs) / Math.sqrt(pairs - tied)
   if (ties.length === 0 && n <= largestExact) return { tau, p: exactP(n, (pairs - s) / 2) }
@@ -27,10 +32,13 @@ export function significanceOf(values: ArrayLike<number>, s: number): Significan
 }
 
 /** Sizes of the groups of equal values, groups of one left out. */
-function tieGroups(values: ArrayLike<number>): number[] {
-  const counts = new Map<number, number>()
-  for (let i = 0; i < values.length; i++) counts.set(values[i] as number, (counts.get(values[i] as number) ?? 0) + 1)
-  return [...counts.values()].filter((count) => count > 1)
+function tieGroups(sorted: Float64Array): number[] {
+  const groups: number[] = []
+  for (let from = 0, to = 1; from < sorted.length; from = to++) {
+    while (to < sorted.length && sorted[to] === sorted[from]) to++
+    if (to - from > 1) groups.push(to - from)
+  }
+  return groups
 }
 
 /** Two-sided probability of a permutation of n with at most as few (or as many) inversions as `discordant`. */

@@ -1,8 +1,10 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import { significanceOf } from './mann-kendall.ts'
 import { median } from './median.ts'
-import { createTrendScratch, pairsOf } from './pairs.ts'
 import known from './scipy-vectors.json' with { type: 'json' }
+import { sortCounting } from './sort-counting.ts'
+import { createTrendScratch, growScratch, medianSlope } from './theil-sen.ts'
 import { trendOf as trendOfNumbers } from './trend.ts'
 
 const scratch = createTrendScratch()
@@ -38,28 +40,69 @@ describe('trends', () => {
     )
   })
 
-  it('finds the slope that sorting the slopes of all pairs gives, and counts rising and falling pairs', () => {
-    const value = fc.oneof(fc.double({ noNaN: true, min: -1e6, max: 1e6 }), fc.integer({ min: 0, max: 3 }))
+  /** Wandering, all but equal, equal, huge beside tiny, of few steps: each as often. */
+  const value = fc.oneof(
+    fc.double({ noNaN: true, min: -1e6, max: 1e6 }),
+    fc.integer({ min: 0, max: 3 }),
+    fc.constantFrom(0, 1, 1 + 2 ** -52, 1e-300, 1e300, -1e300),
+  )
+  const steady = fc
+    .tuple(fc.double({ noNaN: true, min: -3, max: 3 }), fc.constantFrom(0, 1e-12, 0.1))
+    .map(([slope, noise]) => Array.from({ length: 80 }, (_, i) => 5 + slope * i + noise * Math.sin(i * i)))
+  const series = fc.oneof(
+    fc.array(value, { minLength: 2, maxLength: 120 }),
+    fc.array(fc.integer({ min: 0, max: 3 }), { minLength: 50, maxLength: 120 }),
+    fc.array(fc.double({ noNaN: true, min: -1e6, max: 1e6 }), { minLength: 50, maxLength: 120 }),
+    steady,
+  )
+
+  it('finds the slope that sorting the slopes of all pairs gives, to the last bit, whatever the distances', () => {
     fc.assert(
-      fc.property(fc.array(value, { minLength: 2, maxLength: 120 }), (values) => {
+      fc.property(series, fc.infiniteStream(fc.constantFrom(1, 1, 1, 2, 7)), (values, gaps) => {
+        let at = 0
+        const x = Float64Array.from(values, () => {
+          at += gaps.next().value as number
+          return at
+        })
         const slopes: number[] = []
-        let s = 0
+        for (const [j, later] of values.entries())
+          for (let i = 0; i < j; i++) slopes.push((later - (values[i] as number)) / (x[j]! - x[i]!))
+        // 0 and −0 are one order
+        expect(medianSlope(x, Float64Array.from(values), scratch) + 0).toBe(median(slopes) + 0)
+      }),
+      { numRuns: 400 },
+    )
+  })
+
+  it('counts rising and falling pairs as looking at each does', () => {
+    fc.assert(
+      fc.property(series, (values) => {
+        let rising = 0
+        let falling = 0
         for (const [j, later] of values.entries())
           for (let i = 0; i < j; i++) {
-            slopes.push((later - (values[i] as number)) / (j - i))
-            s += Math.sign(later - (values[i] as number))
+            if (later > (values[i] as number)) rising++
+            if (later < (values[i] as number)) falling++
           }
-        const x = Float64Array.from(values.keys())
-        const found = pairsOf(x, Float64Array.from(values), scratch)
-        // 0 and −0 are one order
-        expect({ ...found, slope: found.slope + 0 }).toEqual({ slope: median(slopes) + 0, s })
+        const n = values.length
+        growScratch(scratch, n)
+        const keys = Float64Array.from(values)
+        const order = Int32Array.from(values.keys())
+        expect(sortCounting(keys, order, n, scratch.spare)).toBe(falling)
+        expect([...keys]).toEqual([...values].sort((a, b) => a - b))
+        expect([...order].map((index) => values[index])).toEqual([...keys])
+        const { tau } = significanceOf(keys, falling)
+        const tied = (n * (n - 1)) / 2 - rising - falling
+        const expected = (rising - falling) / Math.sqrt((n * (n - 1)) / 2) / Math.sqrt((n * (n - 1)) / 2 - tied)
+        if (rising + falling === 0) expect(tau).toBeNaN()
+        else expect(tau).toBe(expected)
       }),
       { numRuns: 300 },
     )
   })
 
   it('keeps the distance in runs where a run has no value', () => {
-    expect(pairsOf(Float64Array.of(0, 3), Float64Array.of(1, 7), scratch).slope).toBe(2)
+    expect(medianSlope(Float64Array.of(0, 3), Float64Array.of(1, 7), scratch)).toBe(2)
     expect(trendOf([1, null, null, 7]).slope).toBe(2)
   })
 

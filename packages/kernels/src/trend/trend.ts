@@ -1,6 +1,7 @@
 import { significanceOf } from './mann-kendall.ts'
-import { median, medianAbsoluteDeviation } from './median.ts'
-import { pairsOf, type TrendScratch } from './pairs.ts'
+import { median, medianAbsoluteDeviation, medianOfSorted } from './median.ts'
+import { sortCounting } from './sort-counting.ts'
+import { growScratch, medianSlope, type TrendScratch } from './theil-sen.ts'
 
 /** What a series of runs says of one metric. Figures are null where too few runs have a value. */
 export interface Trend {
@@ -30,37 +31,50 @@ const bandWidth = 3 * 1.4826
 /** Half the band is never narrower than this share of the median: runs that agree to the digit would flag any change. */
 const leastHalfBand = 0.01
 
+const noTrend: Trend = {
+  n: 0,
+  mean: null,
+  median: null,
+  mad: null,
+  slope: null,
+  tau: null,
+  p_value: null,
+  last: null,
+  band: null,
+  enough_data: false,
+}
+
 /**
  * @param values one for each run, oldest first; NaN where the run has none
  * @param scratch reused from metric to metric
  */
 export function trendOf(values: Float64Array, scratch: TrendScratch): Trend {
-  const x: number[] = []
-  for (let run = 0; run < values.length; run++) if (!Number.isNaN(values[run])) x.push(run)
-  const n = x.length
-  const y = n === values.length ? values : Float64Array.from(x, (run) => values[run] as number)
-  const last = orNull(values.at(-1) ?? Number.NaN)
-  if (n === 0)
-    return {
-      n,
-      mean: null,
-      median: null,
-      mad: null,
-      slope: null,
-      tau: null,
-      p_value: null,
-      last,
-      band: null,
-      enough_data: false,
-    }
-  const pairs = pairsOf(Float64Array.from(x), y, scratch)
-  const { tau, p } = significanceOf(y, pairs.s)
+  const runs = new Float64Array(values.length)
+  const y = new Float64Array(values.length)
+  let n = 0
+  for (let run = 0; run < values.length; run++) {
+    if (Number.isNaN(values[run])) continue
+    runs[n] = run
+    y[n++] = values[run]!
+  }
+  if (n === 0) return noTrend
+  return trendOfPoints(runs.subarray(0, n), y.subarray(0, n), orNull(values.at(-1)!), scratch)
+}
+
+function trendOfPoints(runs: Float64Array, y: Float64Array, last: number | null, scratch: TrendScratch): Trend {
+  const n = y.length
+  growScratch(scratch, n)
+  const sorted = y.slice()
+  const { tau, p } = significanceOf(sorted, sortCounting(sorted, scratch.order, n, scratch.spare))
+  const middle = medianOfSorted(sorted)
+  let sum = 0
+  for (let i = 0; i < n; i++) sum += y[i]!
   return {
     n,
-    mean: y.reduce((sum, value) => sum + value, 0) / n,
-    median: median(y),
-    mad: medianAbsoluteDeviation(y),
-    slope: orNull(pairs.slope),
+    mean: sum / n,
+    median: middle,
+    mad: medianAbsoluteDeviation(y, middle),
+    slope: orNull(medianSlope(runs, y, scratch)),
     tau: orNull(tau),
     p_value: orNull(p),
     last,
@@ -74,6 +88,6 @@ const orNull = (value: number): number | null => (Number.isNaN(value) ? null : v
 function bandOf(before: Float64Array, last: number): Trend['band'] {
   if (before.length < minBandRuns) return null
   const middle = median(before)
-  const half = Math.max(bandWidth * medianAbsoluteDeviation(before), leastHalfBand * Math.abs(middle))
+  const half = Math.max(bandWidth * medianAbsoluteDeviation(before, middle), leastHalfBand * Math.abs(middle))
   return { low: middle - half, high: middle + half, inside: Math.abs(last - middle) <= half }
 }
