@@ -1,7 +1,6 @@
 import underPressure from '@fastify/under-pressure'
-import type { Registry } from '@prometheus-io/client'
+import { collectDefaultMetrics, Histogram, type Registry } from '@prometheus-io/client'
 import type { FastifyContextConfig, FastifyInstance, FastifyRequest, FastifySchema } from 'fastify'
-import fastifyMetrics from 'fastify-metrics'
 import fp from 'fastify-plugin'
 
 /** What must answer for the service to be ready: name → throws when it does not. */
@@ -46,7 +45,7 @@ export const operations = fp<OperationsOptions>(
         })
       },
     })
-    await measureRequests(app, registry)
+    measureRequests(app, registry)
     app.get('/livez', open, async () => ({ status: 'ok' }))
     app.get('/readyz', open, async (_request: FastifyRequest, reply) => {
       const answers = await runChecks(checks)
@@ -62,20 +61,30 @@ export const operations = fp<OperationsOptions>(
   { name: 'tagloom-operations' },
 )
 
-async function measureRequests(app: FastifyInstance, registry: Registry): Promise<void> {
-  const registers = [registry]
-  await app.register(fastifyMetrics.default, {
-    endpoint: null,
-    defaultMetrics: { enabled: true, register: registry },
-    routeMetrics: {
-      enabled: { histogram: true, summary: false },
-      registeredRoutesOnly: false,
-      routeBlacklist: [...own],
-      overrides: {
-        histogram: { registers, buckets: [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30] },
-        summary: { registers },
-      },
-    },
+/** Duration of each request by method, route as declared, and status; the process's own figures beside it. */
+function measureRequests(app: FastifyInstance, registry: Registry): void {
+  collectDefaultMetrics({ register: registry })
+  const durations = new Histogram({
+    name: 'http_request_duration_seconds',
+    help: 'Time from the head of a request to the end of its answer',
+    labelNames: ['method', 'route', 'status_code'],
+    buckets: [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30],
+    registers: [registry],
+  })
+  // As many as there are routes and statuses: resolving the labels costs more than counting.
+  const known = new Map<string, ReturnType<typeof durations.labels>>()
+  app.addHook('onResponse', (request, reply, done) => {
+    const route = request.routeOptions.url ?? '__unknown__'
+    if (!own.has(route)) {
+      const labels = `${request.method} ${reply.statusCode} ${route}`
+      let duration = known.get(labels)
+      if (!duration) {
+        duration = durations.labels(request.method, route, String(reply.statusCode))
+        known.set(labels, duration)
+      }
+      duration.observe(reply.elapsedTime / 1000)
+    }
+    done()
   })
 }
 
