@@ -15,9 +15,15 @@ export class KnownKeys {
     this.#now = now
   }
 
-  async find(hash: string): Promise<ApiKeyRow | undefined> {
+  /** The key, where it was looked up a moment ago. */
+  remembered(hash: string): ApiKeyRow | undefined {
     const known = this.#known.get(hash)
-    if (known && known.until > this.#now()) return known.row
+    return known && known.until > this.#now() ? known.row : undefined
+  }
+
+  async find(hash: string): Promise<ApiKeyRow | undefined> {
+    const known = this.remembered(hash)
+    if (known) return known
     this.#known.delete(hash)
     const row = await findApiKey(this.#db, hash)
     if (!row) return undefined

@@ -20,9 +20,10 @@ export function requestIdOf(request: RawRequestDefaultExpression): string {
 /** Gives every request its ids, and every answer the request's. */
 export function carryContext(app: FastifyInstance): void {
   app.decorateRequest('traceparent', '')
-  app.addHook('onRequest', async (request, reply) => {
+  app.addHook('onRequest', (request, reply, done) => {
     const { traceparent } = request.headers
     request.traceparent = childTraceparent(typeof traceparent === 'string' ? traceparent : undefined)
     reply.header('x-request-id', request.id)
+    done()
   })
 }
