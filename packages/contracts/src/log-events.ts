@@ -110,7 +110,15 @@ const requests = {
   request_completed: declare({
     level: 'INFO',
     scope: 'request',
-    description: 'An HTTP request was answered',
+    description:
+      'An HTTP request was answered: one that changes something, one with a client error, or a read that took a second or longer',
+    fields: { method: Type.String(), route: Type.String(), status: Type.Integer(), duration_ms: ms },
+  }),
+  read_completed: declare({
+    level: 'DEBUG',
+    scope: 'request',
+    description:
+      'A read over HTTP was answered, well and within a second; `http_request_duration_seconds` counts these at any level',
     fields: { method: Type.String(), route: Type.String(), status: Type.Integer(), duration_ms: ms },
   }),
   request_failed: declare({

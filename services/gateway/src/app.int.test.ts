@@ -202,7 +202,7 @@ describe('a request', () => {
     expect(given.headers['x-request-id']).toBe('mine-1')
     const trace_id = '0af7651916cd43dd8448eb211c80319c'
     const { log } = gateway.deps
-    expect(log.of('request_completed').at(-1)).toMatchObject({
+    expect(log.of('read_completed').at(-1)).toMatchObject({
       request_id: 'mine-1',
       trace_id,
       route: '/api/wikis',
@@ -213,15 +213,35 @@ describe('a request', () => {
       traceparent: 'x',
     })
     expect(unfit.headers['x-request-id']).toMatch(/^[0-9a-f-]{36}$/)
-    expect(log.of('request_completed').at(-1)?.trace_id).toMatch(/^[0-9a-f]{32}$/)
+    expect(log.of('read_completed').at(-1)?.trace_id).toMatch(/^[0-9a-f]{32}$/)
   })
 
-  it('is answered with the headers of helmet', async () => {
-    expect((await gateway.call(admin, 'GET', '/api/wikis')).headers).toMatchObject({
-      'x-content-type-options': 'nosniff',
-      'content-security-policy': expect.not.stringContaining('upgrade-insecure-requests'),
-    })
+  it('has a line at INFO where it changes something or is wrong, and at DEBUG where it reads', async () => {
+    const { log } = gateway.deps
+    const linesOf = async (method: 'GET' | 'POST', url: string, body?: unknown) => {
+      const before = log.lines.length
+      await gateway.call(admin, method, url, body)
+      return log.lines.slice(before).map(({ event, level, status }) => [event, level, status])
+    }
+    expect(await linesOf('GET', '/api/wikis')).toEqual([['read_completed', 'DEBUG', 200]])
+    expect(await linesOf('GET', '/api/wikis/999999')).toEqual([['request_completed', 'INFO', 404]])
+    expect(await linesOf('POST', '/api/wikis', { name: 'logged' })).toEqual([['request_completed', 'INFO', 201]])
   })
+
+  it.each(['/api/wikis', '/api/wikis/999999', '/nowhere'])(
+    'is answered as data that no page may use: %s',
+    async (url) => {
+      const { headers } = await gateway.call(admin, 'GET', url)
+      expect(headers).toMatchObject({
+        'x-content-type-options': 'nosniff',
+        'x-frame-options': 'DENY',
+        'cross-origin-resource-policy': 'same-origin',
+        'referrer-policy': 'no-referrer',
+        'content-security-policy': "default-src 'none'; frame-ancestors 'none'",
+      })
+      expect(headers).not.toHaveProperty('strict-transport-security')
+    },
+  )
 })
 
 describe('wikis', () => {

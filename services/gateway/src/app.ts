@@ -1,4 +1,3 @@
-import helmet from '@fastify/helmet'
 import rateLimit from '@fastify/rate-limit'
 import { fastifySSE } from '@fastify/sse'
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
@@ -11,6 +10,7 @@ import { hashApiKey } from './auth/api-key.ts'
 import { authenticate } from './auth/authenticate.ts'
 import { KnownKeys } from './auth/known-keys.ts'
 import type { Config } from './config.ts'
+import { answerAsData } from './http/answer-as-data.ts'
 import { answerClientError } from './http/client-error.ts'
 import { serveOpenApi } from './http/openapi.ts'
 import { handleError, ProblemError } from './http/problem.ts'
@@ -50,12 +50,7 @@ export async function buildApp(service: ServiceDeps<Config>): Promise<FastifyIns
     metrics: createMetrics(service.registry),
   }
   const app = createHttp(deps)
-  // What answers here is data, and is read over plain HTTP where a proxy ends TLS: browsers must not be sent to HTTPS by us.
-  await app.register(helmet, { strictTransportSecurity: false, contentSecurityPolicy: false })
-  // Nothing may be loaded by data; /docs has a policy of its own. Set here because helmet writes its own anew for each request: a tenth of a short one.
-  app.addHook('onRequest', async (_, reply) => {
-    reply.header('content-security-policy', "default-src 'none'; frame-ancestors 'none'")
-  })
+  answerAsData(app)
   if (deps.config.RATE_LIMIT_PER_MINUTE > 0) await limitRate(app, deps.config.RATE_LIMIT_PER_MINUTE)
   authenticate(app, deps.keys)
   await app.register(fastifySSE, { heartbeatInterval: heartbeatMs })
