@@ -24,10 +24,12 @@ export const noWiki = (wikiId: number): ProblemError => new ProblemError('wiki_n
 /** A job's path names no wiki, so whether the caller may see it is asked here. */
 export async function findJob(db: Executor, caller: Caller, jobId: string): Promise<JobView> {
   const job = await readJobView(db, jobId)
-  if (!job) throw new ProblemError('job_not_found', `There is no job ${jobId}`)
+  if (!job) throw noJob(jobId)
   refuseOtherWiki(caller, job.wikiId)
   return job
 }
+
+export const noJob = (jobId: string): ProblemError => new ProblemError('job_not_found', `There is no job ${jobId}`)
 
 export async function findPage(db: Executor, wikiId: number, externalId: string): Promise<number> {
   const pageId = await findPageId(db, wikiId, externalId)

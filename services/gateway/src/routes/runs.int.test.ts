@@ -164,6 +164,21 @@ describe('runs', () => {
     expect((await get('/api/jobs/none/metrics')).body.code).toBe('job_not_found')
   })
 
+  it('refuses the record of a job to who may not see its wiki, also right after somebody who may', async () => {
+    const id = await run({ silhouette_score: 0.1 })
+    const url = `/api/jobs/${id}/metrics`
+    const stranger = await gateway.key(['read'], [await createTestWiki(gateway.deps.db)])
+    const owner = await gateway.key(['read'], [wiki])
+    const statuses = await Promise.all(
+      [stranger, owner, key].map(async (by) => (await gateway.call(by, 'GET', url)).status),
+    )
+    expect(statuses).toEqual([403, 200, 200])
+    expect((await gateway.call(stranger, 'GET', url)).body.code).toBe('wiki_forbidden')
+    const queued = await gateway.deps.db.transaction((tx) => createJob(tx, { wikiId: wiki, options: {} }))
+    const codeFor = async (by: string) => (await gateway.call(by, 'GET', `/api/jobs/${queued?.id}/metrics`)).body.code
+    expect([await codeFor(stranger), await codeFor(owner)]).toEqual(['wiki_forbidden', 'job_not_found'])
+  })
+
   it('says where each metric is going, and how the last run stands to the baseline', async () => {
     const ids: string[] = []
     for (let i = 0; i < 10; i++) ids.push(await run({ silhouette_score: 0.3 + i / 100, outlier_percentage: 20 + i }))

@@ -13,20 +13,44 @@ import {
   type RunRecord,
   WikiParams,
 } from '@tagloom/contracts'
-import { compareTags, type JobView, type ListRuns, listRuns, readRecord, setBaseline } from '@tagloom/database'
+import {
+  compareTags,
+  type JobView,
+  type ListRuns,
+  listRuns,
+  readJobView,
+  readRecord,
+  setBaseline,
+} from '@tagloom/database'
+import type { FastifyReply } from 'fastify'
 import Type from 'typebox'
+import { refuseOtherWiki } from '../auth/authenticate.ts'
 import { decodeCursor, toList } from '../http/cursor.ts'
 import { ProblemError } from '../http/problem.ts'
+import { BriefCache } from '../runs/brief-cache.ts'
 import { compareRuns } from '../runs/compare.ts'
 import { exportRuns, exportTypes, toRun } from '../runs/export.ts'
-import { findJob, findWiki } from './find.ts'
+import { findJob, findWiki, noJob } from './find.ts'
 import type { Routes } from './index.ts'
 
 const tags = ['Run records']
 const exportPart = 1000
+const rememberMs = 500
+/** Records, some 10 kB each */
+const mostRemembered = 100
+
+interface MadeAnswer {
+  readonly job: JobView
+  readonly live: boolean
+  /** undefined: there is no record */
+  readonly json: string | undefined
+}
+/** The record of a running job follows its work, so it is read for everyone who asks. */
+const isStored = ({ live }: MadeAnswer): boolean => !live
 
 export const runRoutes: Routes = (deps) => async (app) => {
-  const { db, relay } = deps
+  const { db, relay, config } = deps
+  const answers = new BriefCache<MadeAnswer>(config.ENABLE_QUERY_CACHING ? rememberMs : 0, mostRemembered)
 
   app.get(
     '/api/wikis/:wiki_id/runs',
@@ -78,12 +102,12 @@ export const runRoutes: Routes = (deps) => async (app) => {
         response: { 200: JobMetrics },
       },
     },
-    async ({ params, caller }) => {
-      const job = await findJob(db, caller, params.job_id)
-      const stored = await readRecord(db, job.id)
-      const record = stored ?? (await deps.live.get(job.wikiId, job.id))
-      if (!record) throw noRecord(job)
-      return { record, live: !stored, quality_alerts: checkQualityThresholds(figuresOf(record)) }
+    async ({ params, caller }, reply) => {
+      const made = await answers.get(params.job_id, () => answerOf(params.job_id, reply), isStored)
+      // Whoever asked first: each caller is asked for its right.
+      refuseOtherWiki(caller, made.job.wikiId)
+      if (made.json === undefined) throw noRecord(made.job)
+      return reply.type('application/json; charset=utf-8').send(made.json as never)
     },
   )
 
@@ -131,6 +155,17 @@ export const runRoutes: Routes = (deps) => async (app) => {
       return { job_id: body.job_id }
     },
   )
+
+  async function answerOf(jobId: string, reply: FastifyReply): Promise<MadeAnswer> {
+    const job = await readJobView(db, jobId)
+    if (!job) throw noJob(jobId)
+    const stored = await readRecord(db, job.id)
+    const record = stored ?? (await deps.live.get(job.wikiId, job.id))
+    const live = stored === undefined
+    if (!record) return { job, live, json: undefined }
+    const answer = { record, live, quality_alerts: checkQualityThresholds(figuresOf(record)) }
+    return { job, live, json: reply.serializeInput(answer, '200') as string }
+  }
 
   async function recordOf(job: JobView): Promise<RunRecord> {
     const record = await readRecord(db, job.id)

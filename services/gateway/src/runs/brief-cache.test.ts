@@ -22,6 +22,19 @@ it('remembers no failure, and nothing at all for no time', async () => {
   expect(await none.get('a', async () => 2)).toBe(2)
 })
 
+it('shares what does not last, but does not remember it', async () => {
+  const cache = new BriefCache<number>(100)
+  let computed = 0
+  const ask = () =>
+    cache.get(
+      'a',
+      async () => ++computed,
+      (value) => value > 2,
+    )
+  expect(await Promise.all([ask(), ask()])).toEqual([1, 1])
+  expect([await ask(), await ask(), await ask()]).toEqual([2, 3, 3])
+})
+
 it('forgets the oldest beyond its bound', async () => {
   const cache = new BriefCache<number>(1_000, 2, () => 0)
   for (const [at, key] of ['a', 'b', 'c'].entries()) await cache.get(key, async () => at)

@@ -1,6 +1,6 @@
 /**
  * Remembers answers for a moment: a dashboard that asks a thousand times a second costs two queries a second, and an answer is never older
- * than `forMs`. Askers of the same thing at once share one computation; a failure is not remembered.
+ * than `forMs`. Askers of the same thing at once share one computation; a failure is not remembered, nor what does not last.
  */
 export class BriefCache<Value> {
   readonly #forMs: number
@@ -15,7 +15,7 @@ export class BriefCache<Value> {
     this.#now = now
   }
 
-  get(key: string, compute: () => Promise<Value>): Promise<Value> {
+  get(key: string, compute: () => Promise<Value>, lasts: (value: Value) => boolean = () => true): Promise<Value> {
     const known = this.#entries.get(key)
     if (known && known.until > this.#now()) return known.value
     const value = compute()
@@ -24,9 +24,12 @@ export class BriefCache<Value> {
     if (this.#entries.size >= this.#most) this.#entries.delete(this.#entries.keys().next().value as string)
     const entry = { value, until: this.#now() + this.#forMs }
     this.#entries.set(key, entry)
-    value.catch(() => {
+    const forget = () => {
       if (this.#entries.get(key) === entry) this.#entries.delete(key)
-    })
+    }
+    value.then((made) => {
+      if (!lasts(made)) forget()
+    }, forget)
     return value
   }
 }
