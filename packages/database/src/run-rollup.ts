@@ -98,9 +98,10 @@ function toRollup(row: RollupRow): RunRollup {
 
 /** float64 big-endian, as PostgreSQL's float8send writes it. A copy: its bytes are turned round. */
 function numbersOf(bytes: Buffer | null): Float64Array {
-  const copy = Buffer.from(bytes ?? []).swap64()
-  const numbers = new Float64Array(copy.length / 8)
-  new Uint8Array(numbers.buffer).set(copy)
+  const numbers = new Float64Array((bytes?.length ?? 0) / 8)
+  const copy = Buffer.from(numbers.buffer)
+  if (bytes) copy.set(bytes)
+  copy.swap64()
   return numbers
 }
 

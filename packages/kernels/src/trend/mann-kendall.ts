@@ -46,20 +46,34 @@ function exactP(n: number, discordant: number): number {
   const pairs = (n * (n - 1)) / 2
   const few = Math.min(discordant, pairs - discordant)
   if (2 * few === pairs) return 1
-  // counts[i]: probability that a permutation of the first j has i inversions
-  let counts = new Float64Array(few + 1)
-  counts[0] = 1
+  let known = atMost.get(n)
+  if (!known) {
+    known = inversionsAtMost(n)
+    atMost.set(n, known)
+  }
+  return Math.min(1, 2 * known[few]!)
+}
+
+/** By n, up to `largestExact`: made when first asked for, 70 kB when all are. */
+const atMost = new Map<number, Float64Array>()
+
+/** [i]: probability that a permutation of n has i inversions or fewer, for i up to half of its pairs */
+function inversionsAtMost(n: number): Float64Array {
+  const most = (n * (n - 1)) >> 2
+  let shares = new Float64Array(most + 1)
+  shares[0] = 1
   for (let j = 2; j <= n; j++) {
-    const next = new Float64Array(few + 1)
+    const next = new Float64Array(most + 1)
     let window = 0
-    for (let i = 0; i <= few; i++) {
-      window += counts[i] as number
-      if (i >= j) window -= counts[i - j] as number
+    for (let i = 0; i <= most; i++) {
+      window += shares[i]!
+      if (i >= j) window -= shares[i - j]!
       next[i] = window / j
     }
-    counts = next
+    shares = next
   }
-  return Math.min(1, 2 * counts.reduce((sum, count) => sum + count, 0))
+  for (let i = 1; i <= most; i++) shares[i] = shares[i]! + shares[i - 1]!
+  return shares
 }
 
 /** Complementary error function for x ≥ 0: Maclaurin series below 2.5, continued fraction (Lentz) above. */

@@ -15,18 +15,27 @@ export function largestOf(values: Float64Array, n: number): number {
   return largest
 }
 
-export const median = (values: ArrayLike<number>): number => medianInPlace(Float64Array.from(values))
-
 export function medianOfSorted(sorted: Float64Array): number {
   const middle = sorted.length >> 1
   return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2
 }
 
-/** Median absolute deviation from the median, unscaled (scipy's scale=1). */
-export function medianAbsoluteDeviation(values: Float64Array, middle: number): number {
-  const deviations = new Float64Array(values.length)
-  for (let i = 0; i < values.length; i++) deviations[i] = Math.abs(values[i]! - middle)
-  return medianInPlace(deviations)
+/** Median absolute deviation from their median, unscaled (scipy's scale=1): from the middle outwards, the nearer neighbour first. */
+export function deviationOfSorted(sorted: Float64Array, middle: number): number {
+  const n = sorted.length
+  let right = n >> 1
+  let left = right - 1
+  let nearer = 0
+  let deviation = 0
+  for (let rank = 0; rank <= n >> 1; rank++) {
+    const below = left < 0 ? Number.POSITIVE_INFINITY : Math.abs(sorted[left]! - middle)
+    const above = right >= n ? Number.POSITIVE_INFINITY : Math.abs(sorted[right]! - middle)
+    nearer = deviation
+    deviation = Math.min(below, above)
+    if (below <= above) left--
+    else right++
+  }
+  return n % 2 === 1 ? deviation : (nearer + deviation) / 2
 }
 
 /** The value that would be at `k` if the first `n` were sorted; reorders them. */

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { significanceOf } from './mann-kendall.ts'
-import { median } from './median.ts'
+import { deviationOfSorted, medianInPlace, medianOfSorted } from './median.ts'
 import known from './scipy-vectors.json' with { type: 'json' }
 import { sortCounting } from './sort-counting.ts'
 import { createTrendScratch, growScratch, medianSlope } from './theil-sen.ts'
@@ -34,7 +34,10 @@ describe('trends', () => {
           const sorted = [...values].sort((a, b) => a - b)
           const middle = sorted.length >> 1
           const expected = sorted.length % 2 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2
-          expect(median(values)).toBe(expected)
+          expect(medianInPlace(Float64Array.from(values))).toBe(expected)
+          expect(medianOfSorted(Float64Array.from(sorted))).toBe(expected)
+          const deviations = Float64Array.from(values, (value) => Math.abs(value - expected))
+          expect(deviationOfSorted(Float64Array.from(sorted), expected)).toBe(medianInPlace(deviations))
         },
       ),
     )
@@ -68,7 +71,9 @@ describe('trends', () => {
         for (const [j, later] of values.entries())
           for (let i = 0; i < j; i++) slopes.push((later - (values[i] as number)) / (x[j]! - x[i]!))
         // 0 and −0 are one order
-        expect(medianSlope(x, Float64Array.from(values), scratch) + 0).toBe(median(slopes) + 0)
+        expect(medianSlope(x, Float64Array.from(values), scratch) + 0).toBe(
+          medianInPlace(Float64Array.from(slopes)) + 0,
+        )
       }),
       { numRuns: 400 },
     )

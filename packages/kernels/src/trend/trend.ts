@@ -1,5 +1,5 @@
 import { significanceOf } from './mann-kendall.ts'
-import { median, medianAbsoluteDeviation, medianOfSorted } from './median.ts'
+import { deviationOfSorted, medianOfSorted } from './median.ts'
 import { sortCounting } from './sort-counting.ts'
 import { growScratch, medianSlope, type TrendScratch } from './theil-sen.ts'
 
@@ -73,21 +73,31 @@ function trendOfPoints(runs: Float64Array, y: Float64Array, last: number | null,
     n,
     mean: sum / n,
     median: middle,
-    mad: medianAbsoluteDeviation(y, middle),
+    mad: deviationOfSorted(sorted, middle),
     slope: orNull(medianSlope(runs, y, scratch)),
     tau: orNull(tau),
     p_value: orNull(p),
     last,
-    band: last === null ? null : bandOf(y.subarray(0, -1), last),
+    band: last === null ? null : bandOf(without(sorted, last), last),
     enough_data: n >= minTrendRuns,
   }
 }
 
 const orNull = (value: number): number | null => (Number.isNaN(value) ? null : value)
 
+/** The values without one of these. */
+function without(sorted: Float64Array, value: number): Float64Array {
+  const at = sorted.indexOf(value)
+  const others = new Float64Array(sorted.length - 1)
+  others.set(sorted.subarray(0, at))
+  others.set(sorted.subarray(at + 1), at)
+  return others
+}
+
+/** @param before what the runs before the last have, by size */
 function bandOf(before: Float64Array, last: number): Trend['band'] {
   if (before.length < minBandRuns) return null
-  const middle = median(before)
-  const half = Math.max(bandWidth * medianAbsoluteDeviation(before, middle), leastHalfBand * Math.abs(middle))
+  const middle = medianOfSorted(before)
+  const half = Math.max(bandWidth * deviationOfSorted(before, middle), leastHalfBand * Math.abs(middle))
   return { low: middle - half, high: middle + half, inside: Math.abs(last - middle) <= half }
 }

@@ -179,6 +179,25 @@ describe('runs', () => {
     expect([await codeFor(stranger), await codeFor(owner)]).toEqual(['wiki_forbidden', 'job_not_found'])
   })
 
+  it('never answers with trends of before a run, a baseline or a removal', async () => {
+    const trend = async () => {
+      const { body } = await ofWiki('/trends?window=5')
+      const metric = body.metrics.find((one: { metric: string }) => one.metric === 'silhouette_score')
+      return [body.runs, metric.last, metric.baseline?.value ?? null]
+    }
+    expect(await trend()).toEqual([0, null, null])
+    const first = await run({ silhouette_score: 0.1 })
+    expect(await trend()).toEqual([1, 0.1, null])
+    const second = await run({ silhouette_score: 0.2 })
+    expect(await trend()).toEqual([2, 0.2, null])
+    await gateway.call(key, 'PUT', `/api/wikis/${wiki}/baseline`, { job_id: first })
+    expect(await trend()).toEqual([2, 0.2, 0.1])
+    await gateway.deps.db.pool.query('delete from clustering_metrics where job_id = $1', [second])
+    expect(await trend()).toEqual([1, 0.1, 0.1])
+    await gateway.call(key, 'PUT', `/api/wikis/${wiki}/baseline`, { job_id: null })
+    expect(await trend()).toEqual([1, 0.1, null])
+  })
+
   it('says where each metric is going, and how the last run stands to the baseline', async () => {
     const ids: string[] = []
     for (let i = 0; i < 10; i++) ids.push(await run({ silhouette_score: 0.3 + i / 100, outlier_percentage: 20 + i }))

@@ -1,13 +1,15 @@
 import { metricList, type NamedMetric, type Trends } from '@tagloom/contracts'
 import type { RecentRuns, RunTotals } from '@tagloom/database'
-import { createTrendScratch, type Trend, trendOf } from '@tagloom/kernels'
+import { type Trend, type TrendScratch, trendOf } from '@tagloom/kernels'
 import { changePercent, verdictOf } from './verdict.ts'
 
 const significant = 0.05
 
-/** What a series of runs says of every metric. */
-export function trendsOf(wikiId: number, series: RecentRuns, totals: RunTotals): Trends {
-  const scratch = createTrendScratch()
+/**
+ * What a series of runs says of every metric.
+ * @param scratch reused from question to question
+ */
+export function trendsOf(wikiId: number, series: RecentRuns, totals: RunTotals, scratch: TrendScratch): Trends {
   const none = new Float64Array(series.at.length).fill(Number.NaN)
   return {
     wiki_id: wikiId,
