@@ -35,6 +35,9 @@ export async function addForgottenEvaluations(db: Executor, days: number): Promi
   return result.rowCount ?? 0
 }
 
+/** Of a wiki, among which completed ones may not be noted yet */
+const latestJobs = 100
+
 export interface DueRun extends RunEvaluation {
   /** How many of its samples are stored */
   readonly samples: number
@@ -44,7 +47,8 @@ export interface DueRun extends RunEvaluation {
 
 /**
  * The oldest run of each wiki that is not judged yet. Runs of a wiki are judged in the order of their completion, so a run
- * whose samples are still on their way holds up those after it, for as long as the grace lasts; so does one that failed, until it is given up.
+ * whose samples are still on their way holds up those after it, for as long as the grace lasts; so does one that failed, until it is given up,
+ * and one that completed but is not noted here yet: another replica may have its message in hand, or have died with it.
  */
 export async function readDueRuns(db: Executor, graceSeconds: number, limit: number): Promise<DueRun[]> {
   const result = await db.orm.execute<{
@@ -62,7 +66,12 @@ export async function readDueRuns(db: Executor, graceSeconds: number, limit: num
       order by wiki_id, completed_at, job_id limit ${limit}
     ) e
     cross join lateral (select count(*)::int as samples from metric_samples m where m.job_id = e.job_id) s
-    where e.retry_at is null or e.retry_at <= now()`)
+    where (e.retry_at is null or e.retry_at <= now()) and not exists (
+      select from (
+        select id, status, ended_at from jobs where wiki_id = e.wiki_id order by created_at desc nulls first limit ${latestJobs}
+      ) j
+      where j.status = 'completed' and j.ended_at < e.completed_at and j.ended_at >= now() - ${graceSeconds} * interval '1 second'
+        and not exists (select from run_evaluations r where r.job_id = j.id))`)
   return result.rows.map((row) => ({
     jobId: row.job_id,
     wikiId: row.wiki_id,

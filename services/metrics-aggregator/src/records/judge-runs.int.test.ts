@@ -9,6 +9,7 @@ import {
   listAlerts,
   readClusterMetrics,
   readDeliveries,
+  readJob,
   readRecord,
   readRunTotals,
   readTransitions,
@@ -112,6 +113,29 @@ describe('records', () => {
     await store(first)
     expect(await judgeDueRuns(deps)).toBe(2)
     expect(recorded.slice(-2)).toEqual([first, second])
+  })
+
+  it('judges no run before one that completed earlier, also while nobody has noted that one', async () => {
+    const first = await completedJob(db, wikiId)
+    const second = await completedJob(db, wikiId)
+    await store(first)
+    await store(second)
+    const note = async (jobId: string) => {
+      const { endedAt } = (await readJob(db, jobId))!
+      await addRunEvaluation(db, { jobId, wikiId, completedAt: endedAt!, expectedSamples: 5 })
+    }
+    await note(second)
+    expect(await judgeDueRuns(deps)).toBe(0)
+    await note(first)
+    expect(await judgeDueRuns(deps)).toBe(2)
+    expect(recorded.slice(-2)).toEqual([first, second])
+    const third = await completedJob(db, wikiId)
+    const fourth = await completedJob(db, wikiId)
+    await store(fourth)
+    await note(fourth)
+    expect(await judgeDueRuns(deps)).toBe(0)
+    await db.pool.query("update jobs set ended_at = now() - interval '30 days' where id = $1", [third])
+    expect(await judgeDueRuns(deps), 'its message is lost').toBe(1)
   })
 
   it('answers cluster-metrics in its shape, with null before the first run', async () => {
