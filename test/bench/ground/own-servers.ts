@@ -27,11 +27,18 @@ export async function ownServers(): Promise<StartedServers> {
   return { ...servers, stop }
 }
 
-/** A process that the benchmark starts: told to end when the benchmark does. */
+const children = new Set<ChildProcess>()
+process.once('exit', () => {
+  for (const child of children) {
+    child.kill('SIGTERM')
+    child.kill('SIGCONT')
+  }
+})
+
+/** A process that the benchmark starts: told to end when the benchmark does, also where it stands still. */
 export function endsWithBench<Child extends ChildProcess>(child: Child): Child {
-  const end = (): void => void child.kill('SIGTERM')
-  process.once('exit', end)
-  child.once('exit', () => process.removeListener('exit', end))
+  children.add(child)
+  child.once('exit', () => children.delete(child))
   return child
 }
 
