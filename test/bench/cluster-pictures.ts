@@ -6,11 +6,12 @@
  * layers.svg: the layers of one clustering, each cluster as wide as it has pages, inside its parent, darker where its pages belong to it
  * more. outside.svg: pages outside each layer before and after the second pass.
  */
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { openProducts } from '@tagloom/inference'
 import { type Clustering, type ClusterLayer, clusterPages } from '@tagloom/kernels'
+import { countOf, readRows } from './ground/files.ts'
 
 const options = {
   vectors: { type: 'string' },
@@ -25,11 +26,10 @@ const left = 150
 export async function run(args: string[]): Promise<void> {
   const { values } = parseArgs({ args, options })
   if (values.vectors === undefined) throw new Error('expected --vectors F.f32, raw little-endian float32 row by row')
-  const bytes = readFileSync(values.vectors)
-  const vectors = new Float32Array(bytes.byteLength / 4)
-  new Uint8Array(vectors.buffer).set(bytes)
+  const dims = countOf('dims', values.dims)
+  const vectors = readRows(values.vectors, dims)
   const products = await openProducts({ device: 'cpu' })
-  const found = await clusterPages(vectors, Number(values.dims), {}, products)
+  const found = await clusterPages(vectors, dims, {}, products)
   await products.close()
   mkdirSync(values.to, { recursive: true })
   writeFileSync(join(values.to, 'layers.svg'), drawLayers(found))

@@ -11,10 +11,10 @@
  * approximate neighbours: --exact-up-to 0 shows it on small sets). --sizes prints a line for each number of
  * rows, taken evenly from F.
  */
-import { readFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
 import { openProducts, type Products } from '@tagloom/inference'
 import { agreement, type Clustering, clusterPages, evaluateClustering, rowsInClusters } from '@tagloom/kernels'
+import { countOf, readNdjson, readRows } from './ground/files.ts'
 
 const options = {
   vectors: { type: 'string' },
@@ -35,12 +35,14 @@ type Rows = { vectors: Float32Array; dims: number; labels: string[] | undefined 
 
 export async function run(args: string[]): Promise<void> {
   const { values } = parseArgs({ args, options })
-  const given = readRows(values)
+  const given = readGiven(values)
   const products = await openProducts({
     device: values.device as 'cpu' | 'cuda' | 'auto',
-    ...(values.threads === undefined ? {} : { threads: Number(values.threads) }),
+    ...(values.threads === undefined ? {} : { threads: countOf('threads', values.threads) }),
   })
-  const counts = values.sizes?.split(',').map(Number) ?? [Number(values.limit ?? given.vectors.length / given.dims)]
+  const counts = values.sizes?.split(',').map((size) => countOf('sizes', size)) ?? [
+    values.limit === undefined ? given.vectors.length / given.dims : countOf('limit', values.limit),
+  ]
   for (const count of counts) await measure(products, takeEvenly(given, count), values)
   await products.close()
 }
@@ -100,22 +102,22 @@ async function leastAgreement(products: Products, rows: Rows, values: Values, fo
   return round(least)
 }
 
-function readRows({ vectors, dims: width, labels }: Values): Rows {
+function readGiven({ vectors, dims: width, labels }: Values): Rows {
   if (vectors === undefined) throw new Error('expected --vectors F.f32, raw little-endian float32 row by row')
-  const dims = Number(width)
-  const bytes = readFileSync(vectors)
-  if (bytes.byteLength % (4 * dims) !== 0) {
-    throw new Error(`${vectors} holds ${bytes.byteLength / 4} values, which are no whole number of rows of ${dims}`)
-  }
-  const rows = new Float32Array(bytes.byteLength / 4)
-  new Uint8Array(rows.buffer).set(bytes)
-  const lines = labels && readFileSync(labels, 'utf8').trim().split('\n')
-  const found = lines ? lines.map((line) => String((JSON.parse(line) as { label: unknown }).label)) : undefined
+  const dims = countOf('dims', width)
+  const rows = readRows(vectors, dims)
+  const found = labels === undefined ? undefined : readLabels(labels)
   if (found && found.length !== rows.length / dims) {
     throw new Error(`${labels} has ${found.length} labels for ${rows.length / dims} vectors`)
   }
   return { vectors: rows, dims, labels: found }
 }
+
+const readLabels = (file: string): string[] =>
+  readNdjson<{ label?: unknown }>(file).map(({ label }, at) => {
+    if (label === undefined) throw new Error(`${file}: line ${at + 1} has no "label"`)
+    return String(label)
+  })
 
 function takeEvenly({ vectors, dims, labels }: Rows, count: number): Rows {
   const all = vectors.length / dims

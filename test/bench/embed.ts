@@ -11,10 +11,10 @@
  * on the same texts and model: ONNX Runtime, and sentence-transformers where it is installed.
  */
 import { spawnSync } from 'node:child_process'
-import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { type Embedder, openEmbedder, type Page } from '@tagloom/inference'
+import { countOf, readNdjson, readRows } from './ground/files.ts'
 
 const options = {
   pages: { type: 'string' },
@@ -30,17 +30,17 @@ const options = {
 export async function run(args: string[]): Promise<void> {
   const { values } = parseArgs({ args, options })
   if (values.pages === undefined) throw new Error('expected --pages F.ndjson with lines {"id","title","text"}')
-  const pages = readPages(values.pages).slice(0, values.limit === undefined ? undefined : Number(values.limit))
+  const pages = readPages(values.pages, values.limit === undefined ? undefined : countOf('limit', values.limit))
   const embedder = await openEmbedder({
     model: values.model,
     cacheDir: '.tagloom/models',
-    ...(values.threads === undefined ? {} : { threads: Number(values.threads) }),
+    ...(values.threads === undefined ? {} : { threads: countOf('threads', values.threads) }),
   })
   const { modelId, dims, device } = embedder
   await embedder.embed(pages.slice(0, 8).map(wholeText))
   const rssMiB: number[] = []
   const vectors = new Float32Array(pages.length * dims)
-  for (let pass = 1; pass <= Number(values.passes); pass++) {
+  for (let pass = 1; pass <= countOf('passes', values.passes); pass++) {
     const figures = await onePass(embedder, pages, values['whole-text'], vectors)
     rssMiB.push(Math.round(process.memoryUsage.rss() / 1048576))
     const cosine = values.reference === undefined ? {} : cosineTo(values.reference, vectors, dims)
@@ -53,9 +53,11 @@ export async function run(args: string[]): Promise<void> {
   if (values.peer !== undefined) runPeer(values.peer, values.pages, values.model, pages.length)
 }
 
-function readPages(file: string): Page[] {
-  const lines = readFileSync(file, 'utf8').split('\n')
-  return lines.filter((line) => line.trim() !== '').map((line) => JSON.parse(line) as Page)
+function readPages(file: string, limit: number | undefined): Page[] {
+  const pages = readNdjson<Page>(file).slice(0, limit)
+  const bad = pages.findIndex(({ title, text }) => typeof title !== 'string' || typeof text !== 'string')
+  if (bad >= 0) throw new Error(`${file}: page ${bad + 1} has no title or no text, expected {"id","title","text"}`)
+  return pages
 }
 
 function wholeText({ title, text }: Page): string {
@@ -89,8 +91,7 @@ async function onePass(embedder: Embedder, pages: readonly Page[], wholeTexts: b
 }
 
 function cosineTo(file: string, vectors: Float32Array, dims: number) {
-  const bytes = readFileSync(file)
-  const reference = new Float32Array(bytes.buffer, bytes.byteOffset, bytes.byteLength / 4)
+  const reference = readRows(file, dims)
   if (reference.length < vectors.length) {
     throw new Error(`${file} holds ${reference.length} values, expected at least ${vectors.length} (pages × dims)`)
   }

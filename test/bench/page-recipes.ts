@@ -6,9 +6,9 @@
  * F holds `{"id","title","text","tags"}` lines; two pages are related when they share a tag. For each recipe one JSON
  * line: mean average precision over all pages (the whole wiki ranked by cosine), precision of the ten nearest, cost.
  */
-import { readFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
 import { openEmbedder, type PageRecipe } from '@tagloom/inference'
+import { readNdjson } from './ground/files.ts'
 
 const lead: PageRecipe = {
   windowTokens: 256,
@@ -63,8 +63,7 @@ export async function run(args: string[]): Promise<void> {
     },
   })
   if (values.pages === undefined) throw new Error('expected --pages F.ndjson with lines {"id","title","text","tags"}')
-  const lines = readFileSync(values.pages, 'utf8').split('\n')
-  const pages = lines.filter((line) => line !== '').map((line) => JSON.parse(line) as LabelledPage)
+  const pages = readNdjson<LabelledPage>(values.pages)
   const related = relatedPages(pages)
   for (const [name, recipe] of Object.entries(RECIPES)) {
     if (!name.includes(values.only)) continue

@@ -24,6 +24,7 @@ import {
   wordRuns,
   wordTest,
 } from '@tagloom/kernels'
+import { countOf, readLines } from './ground/files.ts'
 
 const options = {
   corpus: { type: 'string' },
@@ -47,15 +48,19 @@ export async function run(args: string[]): Promise<void> {
   const { vectors, dims } = values.vectors
     ? readVectors(values.vectors, documents.length)
     : await embedAll(documents, values.model)
-  const labels = await cluster(vectors, dims, values.clusters === undefined ? undefined : Number(values.clusters))
-  const words = wordsOfTopics(documents, labels, Number(values.words))
+  const labels = await cluster(
+    vectors,
+    dims,
+    values.clusters === undefined ? undefined : countOf('clusters', values.clusters),
+  )
+  const words = wordsOfTopics(documents, labels, countOf('words', values.words))
   if (values.out !== undefined) writeFileSync(values.out, `${JSON.stringify(words, null, 1)}\n`)
   report('tagloom', documents, words, (performance.now() - began) / 1000)
   if (values.peer !== undefined) runPeer(values.peer, { corpus: values.corpus, vectors, dims, documents, words })
 }
 
 function readDocuments(file: string): string[] {
-  const lines = readFileSync(file, 'utf8').split(/\r?\n/)
+  const lines = readLines(file)
   if (lines.at(-1) === '') lines.pop()
   return lines.map((line) => line.split('\t')[0] ?? '')
 }
