@@ -81,7 +81,7 @@ export async function openEmbedder(options: EmbedderOptions): Promise<Embedder> 
   const { folder, name } = await obtainModel(options.model, EMBEDDING_MODEL, options)
   const spec = await readModelSpec(folder, { ...options, name, recipe: JSON.stringify(recipe) })
   const threads = options.threads ?? availableParallelism()
-  const sessions = sessionCount(threads, spec.onnxBytes)
+  const sessions = sessionCount(threads, spec.weightBytes)
   const open = (device: Device | 'auto', size: number) =>
     WorkerPool.open({ spec, device, threads: Math.max(1, Math.floor(threads / size)), recipe }, size, options.onDeath)
   const wished = options.device ?? 'cpu'

@@ -41,6 +41,35 @@ describe("a model's own files", () => {
     expect((await readModelSpec(folder, { name: 'm' })).modelId).not.toBe(modelId)
   })
 
+  it('say pooling as sentence-transformers 6 writes it too', async () => {
+    const poolingOf = async (config: unknown) => {
+      await write('1_Pooling/config.json', config)
+      return (await readModelSpec(folder)).pooling
+    }
+    const rest = { embedding_dimension: 384, include_prompt: true }
+    expect(await poolingOf({ ...rest, pooling_mode: 'mean' })).toBe('mean')
+    expect(await poolingOf({ ...rest, pooling_mode: 'cls' })).toBe('cls')
+    expect(await poolingOf({ ...rest, pooling_mode: ['lasttoken'] })).toBe('last')
+  })
+
+  it('may leave prompts out of pooling where there are none, and are refused where there is one', async () => {
+    await write('1_Pooling/config.json', { pooling_mode: 'mean', include_prompt: false })
+    expect((await readModelSpec(folder)).pooling).toBe('mean')
+    await write('config_sentence_transformers.json', { prompts: { query: 'Represent the query: ' } })
+    await expect(readModelSpec(folder)).rejects.toThrow(/leaves its prompts out of pooling/u)
+  })
+
+  it('count and hash weights that lie in files of their own', async () => {
+    const { modelId, weightBytes } = await readModelSpec(folder)
+    await writeFile(join(folder, 'model.onnx_data'), 'x'.repeat(1000))
+    await writeFile(join(folder, 'model.onnx_data_1'), 'y'.repeat(1000))
+    const split = await readModelSpec(folder)
+    expect(split.weightBytes).toBe(weightBytes + 2000)
+    expect(split.modelId).not.toBe(modelId)
+    await writeFile(join(folder, 'model.onnx_data_1'), 'z'.repeat(1000))
+    expect((await readModelSpec(folder)).modelId).not.toBe(split.modelId)
+  })
+
   it.each([
     ['config.json', undefined, /has no config.json/u],
     ['tokenizer.json', undefined, /has no tokenizer.json/u],
@@ -48,6 +77,7 @@ describe("a model's own files", () => {
     ['config.json', { model_type: 'resnet' }, /names no hidden_size/u],
     ['modules.json', [{ type: 'a.Transformer' }, { type: 'a.Dense' }], /modules.json has Dense/u],
     ['1_Pooling/config.json', { pooling_mode_weightedmean_tokens: true }, /sets pooling_mode_weightedmean_tokens/u],
+    ['1_Pooling/config.json', { pooling_mode: ['mean', 'cls'] }, /sets mean, cls: expected one of/u],
     ['config.json', { hidden_size: 768 }, /gives vectors of 384 dimensions, config.json says 768/u],
   ])('are refused with the reason: %s as %j', async (file, content, reason) => {
     if (content === undefined) await rm(join(folder, file))

@@ -1,16 +1,17 @@
 import { createHash } from 'node:crypto'
 import { createReadStream, existsSync } from 'node:fs'
-import { readFile, stat } from 'node:fs/promises'
-import { basename, join, resolve } from 'node:path'
+import { readdir, readFile, stat } from 'node:fs/promises'
+import { basename, dirname, join, resolve } from 'node:path'
 import { ModelRefused } from '../models/model-refused.ts'
-import type { ModelKind } from '../models/obtain-model.ts'
+import { isExternalData, type ModelKind } from '../models/obtain-model.ts'
 import type { Pooling } from './pooling.ts'
 
 /** What a sentence-embedding model's own files say about how it is to be used. */
 export interface ModelSpec {
   readonly folder: string
   readonly onnxFile: string
-  readonly onnxBytes: number
+  /** Of the ONNX file and the weights that lie beside it: what a session holds in memory. */
+  readonly weightBytes: number
   /** Name and content: two models with the same id give the same vectors. */
   readonly modelId: string
   readonly dims: number
@@ -68,22 +69,28 @@ export async function readModelSpec(
   const prompts = (await readJson(folder, 'config_sentence_transformers.json')) ?? {}
   const onnxFile = findOnnx(folder, modelFile)
   const modules = modulesOf(await readJson(folder, 'modules.json'))
-  const pooling = poolingOf(await readJson(folder, '1_Pooling/config.json'), folder)
+  const poolingConfig = await readJson(folder, '1_Pooling/config.json')
+  const pooling = poolingOf(poolingConfig, folder)
+  const prefixes = prefixesOf(prompts)
+  if (poolingConfig?.include_prompt === false && Object.values(prefixes).some((prefix) => prefix !== '')) {
+    throw new ModelRefused(`${folder} leaves its prompts out of pooling (include_prompt is false): that does not fit`)
+  }
   const dims = Number(config.hidden_size ?? config.d_model ?? config.dim ?? config.n_embd)
   if (!(dims > 0)) throw new ModelRefused(`${folder}/config.json names no hidden_size: this is no text encoder`)
   const described = JSON.stringify({ pooling, modules, bert, prompts, recipe })
+  const weights = [onnxFile, ...(await externalData(onnxFile))]
   return {
     folder,
     onnxFile,
-    onnxBytes: (await stat(onnxFile)).size,
-    modelId: `${name}@${await contentHash(onnxFile, join(folder, 'tokenizer.json'), described)}`,
+    weightBytes: (await Promise.all(weights.map((file) => stat(file)))).reduce((sum, { size }) => sum + size, 0),
+    modelId: `${name}@${await contentHash([...weights, join(folder, 'tokenizer.json')], described)}`,
     dims,
     maxTokens: maxTokensOf(config, tokenizerConfig, bert),
     pooling,
     normalize: modules === undefined || modules.includes('Normalize'),
     lowerCase: bert.do_lower_case === true,
     padTokenId: Number(config.pad_token_id ?? 0),
-    ...prefixesOf(prompts),
+    ...prefixes,
   }
 }
 
@@ -121,17 +128,23 @@ function modulesOf(modules: Json | undefined): string[] | undefined {
   return list
 }
 
-const POOLING_FLAGS = {
+const POOLINGS: Record<string, Exclude<Pooling, 'graph'>> = {
+  cls: 'cls',
   pooling_mode_cls_token: 'cls',
+  mean: 'mean',
   pooling_mode_mean_tokens: 'mean',
+  max: 'max',
   pooling_mode_max_tokens: 'max',
+  lasttoken: 'last',
   pooling_mode_lasttoken: 'last',
-} as const
+}
 
+/** `pooling_mode` names one or several since sentence-transformers 6; before, each had a flag of its own. */
 function poolingOf(config: Json | undefined, folder: string): Exclude<Pooling, 'graph'> {
   if (config === undefined) return 'mean'
-  const set = Object.keys(config).filter((key) => key.startsWith('pooling_mode_') && config[key] === true)
-  const pooling = set.length === 1 ? POOLING_FLAGS[set[0] as keyof typeof POOLING_FLAGS] : undefined
+  const flags = Object.keys(config).filter((key) => key.startsWith('pooling_mode_') && config[key] === true)
+  const set = config.pooling_mode === undefined ? flags : [config.pooling_mode].flat().map(String)
+  const pooling = set.length === 1 ? POOLINGS[set[0]!] : undefined
   if (pooling === undefined) {
     const found = set.join(', ') || 'none'
     throw new ModelRefused(`${folder}/1_Pooling/config.json sets ${found}: expected one of cls, mean, max, last token`)
@@ -160,10 +173,16 @@ function prefixesOf(config: Json): { documentPrefix: string; queryPrefix: string
   }
 }
 
-async function contentHash(onnxFile: string, tokenizerFile: string, described: string): Promise<string> {
+/** The files beside an ONNX file that hold weights which it doesn't hold itself: `model.onnx_data`, `model.onnx_data_1` … */
+async function externalData(onnxFile: string): Promise<string[]> {
+  const beside = await readdir(dirname(onnxFile))
+  const own = beside.filter((name) => isExternalData(name, basename(onnxFile)))
+  return own.sort().map((name) => join(dirname(onnxFile), name))
+}
+
+async function contentHash(files: readonly string[], described: string): Promise<string> {
   const hash = createHash('sha256').update(described)
-  const external = `${onnxFile}_data`
-  for (const file of [onnxFile, tokenizerFile, ...(existsSync(external) ? [external] : [])]) {
+  for (const file of files) {
     for await (const chunk of createReadStream(file, { highWaterMark: 1 << 20 })) hash.update(chunk)
   }
   return hash.digest('hex').slice(0, 12)

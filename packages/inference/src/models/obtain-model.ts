@@ -121,5 +121,10 @@ function neededFiles(
   }
   if (!byName.has('tokenizer.json')) throw new ModelRefused(`${name} has no tokenizer.json on the hub`)
   const wanted = new Set([...kind.describing, onnx])
-  return info.siblings.filter(({ rfilename }) => wanted.has(rfilename) || rfilename.startsWith(`${onnx}_data`))
+  return info.siblings.filter(({ rfilename }) => wanted.has(rfilename) || isExternalData(rfilename, onnx))
+}
+
+/** Whether a file holds weights of an ONNX file beside it: `model.onnx_data`, `model.onnx_data_1` … */
+export function isExternalData(file: string, onnx: string): boolean {
+  return file.startsWith(`${onnx}_data`) && /^(_\d+)?$/u.test(file.slice(`${onnx}_data`.length))
 }
