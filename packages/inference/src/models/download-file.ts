@@ -18,6 +18,8 @@ export interface DownloadProgress {
 export interface RemoteFile {
   readonly url: string
   readonly headers: Record<string, string>
+  /** As the hub declares it: all there is to check by where it declares no hash. */
+  readonly bytes?: number
   /** What the content must hash to: sha-256, or for small files the git blob id. */
   readonly sha256?: string
   readonly gitBlob?: string
@@ -56,11 +58,17 @@ export async function downloadFile(
   await rename(partial, target)
 }
 
-/** JSON from a URL, with the same attempts and time limit. */
-export function fetchJson<T>(url: string, headers: Record<string, string>): Promise<T> {
+/** JSON from a URL, with the same attempts and time limit; what is no JSON is refused at once. */
+export function fetchJson(url: string, headers: Record<string, string>): Promise<unknown> {
   return attempts(url, async () => {
     const response = await request(url, headers, AbortSignal.timeout(IDLE_MS))
-    return (await response.json()) as T
+    const text = await response.text()
+    try {
+      return JSON.parse(text) as unknown
+    } catch (cause) {
+      const type = response.headers.get('content-type') ?? 'no content type'
+      throw new ModelRefused(`${url} answered ${type}, expected JSON: is HF_ENDPOINT the address of a hub?`, { cause })
+    }
   })
 }
 
@@ -104,7 +112,9 @@ async function appendRest(remote: RemoteFile, partial: string, onBytes: (bytes: 
   const timer = setTimeout(() => idle.abort(new Broken(`no byte within ${IDLE_MS / 1000} s`)), IDLE_MS)
   try {
     const range: Record<string, string> = have > 0 ? { range: `bytes=${have}-` } : {}
-    const response = await request(remote.url, { ...remote.headers, ...range }, idle.signal)
+    // Bytes are counted and resumed as they are stored: a compressed answer would have others.
+    const headers = { ...remote.headers, ...range, 'accept-encoding': 'identity' }
+    const response = await request(remote.url, headers, idle.signal)
     // Nothing is left to send: whether what is there is the file, the check decides.
     if (response.status === 416) return void (await response.body?.cancel())
     if (response.status !== 206) have = 0
@@ -120,6 +130,8 @@ async function appendRest(remote: RemoteFile, partial: string, onBytes: (bytes: 
     await pipeline(body, count, createWriteStream(partial, { flags: response.status === 206 ? 'a' : 'w' }), {
       signal: idle.signal,
     })
+  } catch (error) {
+    throw idle.signal.aborted ? idle.signal.reason : error
   } finally {
     clearTimeout(timer)
   }
@@ -127,13 +139,21 @@ async function appendRest(remote: RemoteFile, partial: string, onBytes: (bytes: 
 
 /** A file that is whole and yet not what the hub says is dropped, so that the next attempt begins anew. */
 async function check(remote: RemoteFile, file: string): Promise<void> {
+  const { size } = await stat(file)
+  const fault =
+    remote.bytes !== undefined && size !== remote.bytes ? `${size} bytes came, expected ${remote.bytes}` : ''
+  const wrong = fault || (await wrongHash(remote, file, size))
+  if (wrong === '') return
+  await rm(file, { force: true })
+  throw new Broken(wrong)
+}
+
+async function wrongHash(remote: RemoteFile, file: string, size: number): Promise<string> {
   const expected = remote.sha256 ?? remote.gitBlob
-  if (expected === undefined) return
+  if (expected === undefined) return ''
   const hash = createHash(remote.sha256 === undefined ? 'sha1' : 'sha256')
-  if (remote.sha256 === undefined) hash.update(`blob ${(await stat(file)).size}\0`)
+  if (remote.sha256 === undefined) hash.update(`blob ${size}\0`)
   for await (const chunk of createReadStream(file, { highWaterMark: 1 << 20 })) hash.update(chunk as Buffer)
   const found = hash.digest('hex')
-  if (found === expected) return
-  await rm(file, { force: true })
-  throw new Broken(`content hashes to ${found}, expected ${expected}`)
+  return found === expected ? '' : `content hashes to ${found}, expected ${expected}`
 }

@@ -19,6 +19,12 @@ class Hub {
   breaks = 0
   wrong = 0
   status: number | undefined
+  /** What the model's address answers in place of its list of files */
+  answer: string | undefined
+  /** The bundled file that lies under the name of the ONNX file; a small one where the test opens no model */
+  onnx = 'tokenizer_config.json'
+  /** Whether the list of files has hashes */
+  hashes = true
   siblings = [...FILES, ONNX]
   requests: { url: string; range: string | undefined }[] = []
   #server: Server = createServer((req, res) => void this.#answer(req.url!, req.headers.range, res))
@@ -35,10 +41,11 @@ class Hub {
   async #answer(url: string, range: string | undefined, res: import('node:http').ServerResponse): Promise<void> {
     this.requests.push({ url, range })
     if (this.status !== undefined) return void res.writeHead(this.status).end()
+    if (this.answer !== undefined) return void res.setHeader('content-type', 'text/html').end(this.answer)
     if (url.startsWith('/api/models/org/mini/')) return void res.end(JSON.stringify(await this.#info()))
     const file = url.replace(`/org/mini/resolve/${SHA}/`, '')
-    let content = await bytesOf(file)
-    if (file === ONNX && this.wrong-- > 0) content = Buffer.alloc(content.length)
+    let content = await bytesOf(file, this.onnx)
+    if (file === ONNX && this.wrong-- > 0) content = this.hashes ? Buffer.alloc(content.length) : Buffer.from('<html>')
     const from = Number(/bytes=(\d+)-/u.exec(range ?? '')?.[1] ?? 0)
     res.writeHead(from > 0 ? 206 : 200, { 'content-length': content.length - from })
     if (file !== ONNX || this.breaks-- <= 0) return void res.end(content.subarray(from))
@@ -48,9 +55,10 @@ class Hub {
   async #info() {
     const siblings = await Promise.all(
       this.siblings.map(async (rfilename) => {
-        const content = await bytesOf(rfilename)
+        const content = await bytesOf(rfilename, this.onnx)
         const sha256 = createHash('sha256').update(content).digest('hex')
         const blobId = createHash('sha1').update(`blob ${content.length}\0`).update(content).digest('hex')
+        if (!this.hashes) return { rfilename, size: content.length }
         return rfilename === ONNX
           ? { rfilename, lfs: { sha256, size: content.length } }
           : { rfilename, blobId, size: content.length }
@@ -60,8 +68,9 @@ class Hub {
   }
 }
 
-function bytesOf(file: string): Promise<Buffer> {
-  return readFile(new URL(file === ONNX ? 'model_int8.onnx' : file, BUNDLED))
+async function bytesOf(file: string, onnx = 'model_int8.onnx'): Promise<Buffer> {
+  if (file.includes('/../')) return Buffer.from('outside')
+  return readFile(new URL(file === ONNX ? onnx : file, BUNDLED))
 }
 
 describe('a model by hub name', () => {
@@ -79,6 +88,7 @@ describe('a model by hub name', () => {
   })
 
   it('is downloaded, resumed where the connection breaks off, checked, and then used offline', async () => {
+    hub.onnx = 'model_int8.onnx'
     hub.breaks = 2
     const seen: number[] = []
     const embedder = await openEmbedder({
@@ -104,9 +114,44 @@ describe('a model by hub name', () => {
   it('is downloaded anew when its content is not what the hub says', async () => {
     hub.wrong = 1
     const { folder } = await obtainModel('org/mini', EMBEDDING_MODEL, { cacheDir, endpoint })
-    const [got, own] = [await readFile(join(folder, ONNX)), await bytesOf(ONNX)]
+    const [got, own] = [await readFile(join(folder, ONNX)), await bytesOf(ONNX, hub.onnx)]
     expect(got.equals(own)).toBe(true)
     expect(hub.requests.filter(({ url }) => url.endsWith(ONNX))).toHaveLength(2)
+  })
+
+  it('is downloaded anew when another page came in its place, also where the hub declares no hash', async () => {
+    hub.hashes = false
+    hub.wrong = 1
+    const { folder } = await obtainModel('org/mini', EMBEDDING_MODEL, { cacheDir, endpoint })
+    expect((await stat(join(folder, ONNX))).size).toBe((await bytesOf(ONNX, hub.onnx)).length)
+    expect(hub.requests.filter(({ url }) => url.endsWith(ONNX))).toHaveLength(2)
+  })
+
+  it('has no file outside its folder, whatever the list of files says', async () => {
+    hub.siblings = [...FILES, ONNX, `${ONNX}_data/../../../outside`]
+    await obtainModel('org/mini', EMBEDDING_MODEL, { cacheDir, endpoint })
+    expect(hub.requests.filter(({ url }) => url.includes('outside'))).toEqual([])
+  })
+
+  it('is asked for by a revision with a slash in one piece', async () => {
+    await obtainModel('org/mini@refs/pr/1', EMBEDDING_MODEL, { cacheDir, endpoint })
+    expect(hub.requests[0]!.url).toBe('/api/models/org/mini/revision/refs%2Fpr%2F1?blobs=true')
+  })
+
+  it.each([
+    ['<html>Log in</html>', /answered text\/html, expected JSON: is HF_ENDPOINT the address of a hub/u],
+    ['{"error":"none"}', /answered no list of files/u],
+    ['null', /answered no list of files/u],
+  ])('is refused at once where the hub answers %s', async (answer, reason) => {
+    hub.answer = answer
+    await expect(obtainModel('org/mini', EMBEDDING_MODEL, { cacheDir, endpoint })).rejects.toThrow(reason)
+    expect(hub.requests).toHaveLength(1)
+  })
+
+  it('is refused where the address of the hub is none', async () => {
+    await expect(obtainModel('org/mini', EMBEDDING_MODEL, { cacheDir, endpoint: 'hub' })).rejects.toThrow(
+      /the hub hub is no URL/u,
+    )
   })
 
   it('is downloaded once by two that want it at the same time', async () => {
@@ -115,7 +160,7 @@ describe('a model by hub name', () => {
       obtainModel('org/mini', EMBEDDING_MODEL, { cacheDir, endpoint }),
     ])
     expect(a).toEqual(b)
-    expect((await stat(join(a.folder, ONNX))).size).toBe((await bytesOf(ONNX)).length)
+    expect((await stat(join(a.folder, ONNX))).size).toBe((await bytesOf(ONNX, hub.onnx)).length)
     expect(hub.requests.filter(({ url }) => url.endsWith(ONNX))).toHaveLength(1)
   })
 

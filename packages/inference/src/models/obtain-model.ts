@@ -68,6 +68,14 @@ interface HubModel {
   siblings: { rfilename: string; size?: number; blobId?: string; lfs?: { sha256: string; size: number } }[]
 }
 
+function hubModel(url: string, answer: unknown): HubModel {
+  const { sha, siblings } = (answer ?? {}) as Partial<HubModel>
+  const whole =
+    typeof sha === 'string' && Array.isArray(siblings) && siblings.every((f) => typeof f?.rfilename === 'string')
+  if (!whole) throw new ModelRefused(`${url} answered no list of files (sha, siblings): is HF_ENDPOINT a hub?`)
+  return { sha, siblings }
+}
+
 interface Copy {
   readonly name: string
   readonly revision: string
@@ -82,7 +90,9 @@ async function download(
 ): Promise<void> {
   const endpoint = (options.endpoint ?? 'https://huggingface.co').replace(/\/+$/u, '')
   const headers: Record<string, string> = options.token ? { authorization: `Bearer ${options.token}` } : {}
-  const info = await fetchJson<HubModel>(`${endpoint}/api/models/${name}/revision/${revision}?blobs=true`, headers)
+  if (!URL.canParse(endpoint)) throw new ModelRefused(`the hub ${endpoint} is no URL: expected https://…`)
+  const asked = `${endpoint}/api/models/${name}/revision/${encodeURIComponent(revision)}?blobs=true`
+  const info = hubModel(asked, await fetchJson(asked, headers))
   const files = neededFiles(name, info, kind, options.modelFile)
   const folder = info.sha.slice(0, 40).replace(/[^\w]/gu, '')
   const sizes = files.map((file) => file.lfs?.size ?? file.size ?? 0)
@@ -92,6 +102,7 @@ async function download(
     const remote: RemoteFile = {
       url: `${endpoint}/${name}/resolve/${info.sha}/${file.rfilename}`,
       headers,
+      ...(sizes[k] ? { bytes: sizes[k] } : {}),
       ...(file.lfs ? { sha256: file.lfs.sha256 } : {}),
       ...(file.blobId && !file.lfs ? { gitBlob: file.blobId } : {}),
     }
