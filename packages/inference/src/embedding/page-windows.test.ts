@@ -60,6 +60,21 @@ describe('windows of a page', () => {
     )
   })
 
+  it('cut no character in two, whose two halves would be read as unknown ones', () => {
+    const smiles = (before: string, count: number) => before + '😀'.repeat(count)
+    const odd = [
+      { title: '', text: smiles('a', 5000) },
+      { title: '', text: smiles('ab', 5000) },
+      { title: smiles('a', 400), text: 'b' },
+      { title: 't', text: `# ${smiles('a', 90)}\n${words(300)}` },
+    ]
+    for (const page of odd) {
+      for (const perToken of [4, 4.01, 4.02]) {
+        for (const { text } of pageWindows(page, recipe, () => perToken)) expect(text.isWellFormed()).toBe(true)
+      }
+    }
+  })
+
   it('hold as many characters as the script needs', () => {
     const text = '印刷術是歷史上最重要的發明之一。'.repeat(200)
     const [lead] = pageWindows({ title: '', text }, { ...recipe, outlineWeight: 0 }, () => 1)

@@ -34,7 +34,7 @@ const OUTLINE_CHARS = 800
  * `bodyWindows` + 2 windows are cut. A page with nothing to read has none.
  */
 export function pageWindows(page: Page, recipe: PageRecipe, charsPerToken: (sample: string) => number): PageWindow[] {
-  const title = page.title.toWellFormed().trim().slice(0, 300)
+  const title = beginning(page.title.toWellFormed().trim(), 300)
   const body = withoutLeadingTitle(page.text.toWellFormed().trimEnd(), title)
   if (body.trim() === '') return title === '' ? [] : [{ text: title, weight: 1 }]
   const titled = (text: string) => (title === '' ? text : `${title}\n${text}`)
@@ -77,7 +77,7 @@ function headings(body: string): string {
   const found: string[] = []
   let chars = 0
   for (const match of body.slice(0, HEADINGS_WITHIN).matchAll(HEADING)) {
-    const heading = (match[1] ?? match[2] ?? match[3] ?? '').trim().slice(0, 120)
+    const heading = beginning((match[1] ?? match[2] ?? match[3] ?? '').trim(), 120)
     if (heading === '') continue
     found.push(heading)
     chars += heading.length + 1
@@ -107,6 +107,16 @@ function cut(text: string, at: number, chars: number): string {
   if (at > 0) {
     const blank = text.slice(at, at + 40).search(/\s/u)
     if (blank >= 0) start = at + blank + 1
+    else if (splitsPair(text, at)) start = at + 1
   }
-  return text.slice(start, start + chars)
+  return beginning(text.slice(start, start + chars + 1), chars)
+}
+
+/** At most `chars` UTF-16 units from the beginning; a pair of surrogates stays whole. */
+function beginning(text: string, chars: number): string {
+  return text.slice(0, splitsPair(text, chars) ? chars - 1 : chars)
+}
+
+function splitsPair(text: string, at: number): boolean {
+  return at > 0 && text.codePointAt(at - 1)! > 0xffff
 }
