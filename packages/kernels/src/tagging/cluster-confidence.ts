@@ -26,8 +26,17 @@ const meaningConfidence = (similarity: number, lift: number): number => sigmoid(
 /** A label fits a cluster from this confidence on. */
 export const FITS = 0.5
 
-/** Cosine of a label to its cluster's centroid, and how much it stands out from the label's cosines to all clusters of the layer. */
-export function standOut(cosines: Float32Array, cluster: number): { similarity: number; lift: number } {
+/** Cosine of a label to a cluster's centroid, and how much it stands out from the label's cosines to all clusters of the layer. */
+export interface Standing {
+  readonly similarity: number
+  readonly lift: number
+}
+
+/**
+ * What a label is to each cluster of a layer, from its cosines to them all. Mean and spread are taken once, whatever the number of
+ * clusters that are asked for: ten thousand tags are held against thousands of clusters.
+ */
+export function standOut(cosines: Float32Array): (cluster: number) => Standing {
   let sum = 0
   let squares = 0
   for (const cosine of cosines) {
@@ -35,10 +44,13 @@ export function standOut(cosines: Float32Array, cluster: number): { similarity: 
     squares += cosine * cosine
   }
   const mean = sum / cosines.length
-  const spread = Math.sqrt(Math.max(0, squares / cosines.length - mean * mean))
-  const similarity = cosines[cluster]!
+  const spread = Math.max(0.02, Math.sqrt(Math.max(0, squares / cosines.length - mean * mean)))
   // A cluster that is alone in its layer has nothing to stand out from; a spread of nothing is no measure.
-  return { similarity, lift: cosines.length < 2 ? 0 : (similarity - mean) / Math.max(spread, 0.02) }
+  const alone = cosines.length < 2
+  return (cluster) => {
+    const similarity = cosines[cluster]!
+    return { similarity, lift: alone ? 0 : (similarity - mean) / spread }
+  }
 }
 
 /** Cosines of unit vector `row` of `vectors` to each of the unit `centroids` [clusters × dims]. */

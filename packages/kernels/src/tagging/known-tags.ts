@@ -1,5 +1,5 @@
 import { tagForm } from '@tagloom/contracts'
-import { cosinesTo, dot } from './cluster-confidence.ts'
+import { cosinesTo, dot, type Standing, standOut } from './cluster-confidence.ts'
 import type { Proposal, TagReference, ToResolve, VocabularyTag } from './resolve-tags.ts'
 
 /** Cosine from which two labels mean the same. At 0.9 all-MiniLM joins "e-mail" with "email address", and parts "ECDSA" from "EdDSA". */
@@ -10,6 +10,13 @@ export interface Layer {
   readonly centroids: Float32Array
   readonly rowOf: ReadonlyMap<number, number>
   readonly dims: number
+}
+
+interface Approved {
+  readonly key: number
+  readonly form: string
+  /** What the tag is to the cluster in a row of the layer's centroids */
+  readonly standing: (row: number) => Standing
 }
 
 interface Living {
@@ -28,7 +35,7 @@ export class KnownTags {
   #byForm = new Map<string, number | null>()
   #living: Living[] = []
   #rejected: Float32Array[] = []
-  #cosines = new Map<Layer, { key: number; form: string; cosines: Float32Array }[]>()
+  #approved = new Map<Layer, readonly Approved[]>()
 
   constructor(of: ToResolve) {
     this.#vocabulary = of.vocabulary
@@ -48,13 +55,17 @@ export class KnownTags {
     return known ? { id: known.id } : { newTag: key - this.#vocabulary.length }
   }
 
-  approved(layer: Layer): { key: number; form: string; cosines: Float32Array }[] {
-    const known = this.#cosines.get(layer)
+  approved(layer: Layer): readonly Approved[] {
+    const known = this.#approved.get(layer)
     if (known) return known
     const approved = this.#living
       .filter(({ key }) => this.isApproved(key))
-      .map(({ key, form, vector }) => ({ key, form, cosines: cosinesTo(layer.centroids, vector, 0, layer.dims) }))
-    this.#cosines.set(layer, approved)
+      .map(({ key, form, vector }) => ({
+        key,
+        form,
+        standing: standOut(cosinesTo(layer.centroids, vector, 0, layer.dims)),
+      }))
+    this.#approved.set(layer, approved)
     return approved
   }
 
@@ -96,12 +107,12 @@ export class KnownTags {
     let best: number | undefined
     let most = SAME_MEANING
     for (const { key, form: otherForm, vector: other } of this.#living) {
-      if (isPart(form, otherForm) || isPart(otherForm, form)) continue
       const cosine = dot(vector, 0, other, 0, vector.length)
-      if (cosine >= most && (best === undefined || cosine > most)) {
-        best = key
-        most = cosine
-      }
+      if (cosine < most || (best !== undefined && cosine === most)) continue
+      // Last, because few come so far: to compare words costs more than the product.
+      if (isPart(form, otherForm) || isPart(otherForm, form)) continue
+      best = key
+      most = cosine
     }
     return best
   }

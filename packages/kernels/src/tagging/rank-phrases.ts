@@ -34,7 +34,7 @@ export function rankPhrases(of: RankPhrases): RankedPhrase[] {
   }
   const top = Math.max(...keyphrases.map((phrase) => phrase.score), Number.MIN_VALUE)
   const ranked = keyphrases.map((phrase, row) => {
-    const { similarity, lift } = standOut(cosinesTo(of.centroids, vectors, row, dims), of.cluster)
+    const { similarity, lift } = standOut(cosinesTo(of.centroids, vectors, row, dims))(of.cluster)
     const relevance =
       0.3 * Math.sqrt(phrase.score / top) +
       0.3 * sigmoid(1.3 * lift - 1.5) +

@@ -1,4 +1,4 @@
-import { FITS, labelConfidence, standOut } from './cluster-confidence.ts'
+import { FITS, labelConfidence } from './cluster-confidence.ts'
 import { KnownTags, type Layer } from './known-tags.ts'
 
 /*
@@ -117,9 +117,9 @@ function layerCentroids(of: ToResolve): Map<number, Layer> {
 function fittingTags(tags: KnownTags, cluster: ClusterToTag, layer: Layer): Chosen[] {
   const row = layer.rowOf.get(cluster.no)!
   const fitting: Chosen[] = []
-  for (const { key, form, cosines } of tags.approved(layer)) {
+  for (const { key, form, standing } of tags.approved(layer)) {
     const shares = cluster.shares.get(form) ?? { coverage: 0, precision: 0 }
-    const confidence = labelConfidence({ ...shares, ...standOut(cosines, row) })
+    const confidence = labelConfidence({ ...shares, ...standing(row) })
     if (confidence >= FITS) fitting.push({ key, confidence, method: 'vocabulary' })
   }
   return fitting.sort((a, b) => b.confidence - a.confidence || a.key - b.key)

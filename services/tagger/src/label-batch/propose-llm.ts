@@ -113,7 +113,7 @@ async function ground(
     for (let row = 0; row < cosines.length; row++) {
       cosines[row] = cosine(vector, layer.centroids.subarray(row * vector.length, (row + 1) * vector.length))
     }
-    const meaning = standOut(cosines, layer.rowOf.get(cluster.no)!)
+    const meaning = standOut(cosines)(layer.rowOf.get(cluster.no)!)
     return {
       confidence: labelConfidence({ coverage, precision, ...meaning }),
       coverage,
