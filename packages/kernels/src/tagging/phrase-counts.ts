@@ -166,14 +166,7 @@ export class PhraseCounts {
 
   #forget(): void {
     while (this.#ids.size > this.#mostPhrases / 2) {
-      const dropped = new Set<number>()
-      for (const [form, id] of this.#ids) {
-        if (this.#pages[id]! >= this.#forgetBelow) continue
-        dropped.add(id)
-        this.#ids.delete(form)
-        this.#surfaces[id] = undefined
-      }
-      for (const counts of this.#clusters.values()) for (const id of dropped) counts.of.delete(id)
+      for (const [form, id] of this.#ids) if (this.#pages[id]! < this.#forgetBelow) this.#ids.delete(form)
       if (this.#ids.size > this.#mostPhrases / 2) this.#forgetBelow++
     }
     this.#compact()
@@ -196,7 +189,12 @@ export class PhraseCounts {
     }
     for (const [form, id] of this.#ids) this.#ids.set(form, moved.get(id)!)
     for (const counts of this.#clusters.values()) {
-      counts.of = new Map([...counts.of].map(([id, count]) => [moved.get(id)!, count]))
+      const kept = new Map<number, { pages: number; weight: number }>()
+      for (const [id, count] of counts.of) {
+        const now = moved.get(id)
+        if (now !== undefined) kept.set(now, count)
+      }
+      counts.of = kept
     }
   }
 }
