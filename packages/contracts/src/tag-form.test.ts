@@ -24,6 +24,35 @@ describe('the form of a tag', () => {
     expect(tagForm(label)).toBe(form)
   })
 
+  it.each([
+    ['cookie', 'cookies'],
+    ['movie', 'movies'],
+    ['query', 'queries'],
+    ['status', 'statuses'],
+    ['virus', 'viruses'],
+    ['cause', 'causes'],
+    ['release', 'releases'],
+    ['house', 'houses'],
+    ['bus', 'buses'],
+    ['hero', 'heroes'],
+    ['shoe', 'shoes'],
+    ['toe', 'toes'],
+    ['canoe', 'canoes'],
+    ['photo', 'photos'],
+    ['analysis', 'analyses'],
+    ['index', 'indices'],
+    ['wolf', 'wolves'],
+    ['hive', 'hives'],
+    ['woman', 'women'],
+    ['wiki', 'wikis'],
+    ['TIE', 'ties'],
+    ['İstanbul', 'istanbul'],
+    ['❤️', '❤'],
+    ['🚀 Launch', 'launch'],
+  ])('is one for %s and %s', (one, other) => {
+    expect(tagForm(one)).toBe(tagForm(other))
+  })
+
   it('keeps apart what only looks alike', () => {
     expect(tagForm('C++')).not.toBe(tagForm('C'))
     expect(tagForm('C#')).not.toBe(tagForm('C'))
@@ -50,6 +79,12 @@ describe('the form of a tag', () => {
     ['Prise', 'Prize'],
     ['Filled', 'Filed'],
     ['Organ', 'Organs of state'],
+    ['❤️', '✈️'],
+    ['.NET', 'net'],
+    ['año', 'ano'],
+    ['Paris', 'Pari'],
+    ['Marie', 'Mary'],
+    ['basis', 'base'],
   ])('of %s is not that of %s', (one, other) => {
     expect(tagForm(one)).not.toBe(tagForm(other))
   })
@@ -65,6 +100,14 @@ describe('the form of a tag', () => {
       'News',
       'Labelled',
       'Dialogues',
+      'Cookies',
+      'Statuses',
+      'Heroes',
+      'Wolves',
+      'Houses',
+      'Use cases',
+      'Basis',
+      '❤️',
     ]) {
       expect(tagForm(tagForm(label))).toBe(tagForm(label))
     }
