@@ -37,7 +37,7 @@ export {
   type VocabularyTag,
 } from './tagging/resolve-tags.ts'
 export { type PageFields, pageFields } from './text/page-fields.ts'
-export { type PagePhrase, pagePhrases, wordTest } from './text/phrases.ts'
+export { languageOfPages, type PagePhrase, pagePhrases, wordTest } from './text/phrases.ts'
 export { detectLanguage, type Language } from './text/stop-words.ts'
 export { wordRuns } from './text/words.ts'
 export { createTrendScratch, type TrendScratch } from './trend/theil-sen.ts'

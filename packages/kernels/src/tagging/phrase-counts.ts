@@ -1,4 +1,5 @@
 import type { PagePhrase } from '../text/phrases.ts'
+import { standsIn } from '../text/words.ts'
 import type { WordCandidate } from './coherence.ts'
 
 /** A phrase of a cluster, with what speaks for it. */
@@ -218,12 +219,10 @@ interface ClusterCounts {
 
 /** Of "stake" and "proof of stake" with nearly the same pages, the longer. */
 function withoutParts(best: readonly Scored[]): Scored[] {
-  const padded = best.map(({ form }) => ` ${form} `)
   return best.filter(
-    ({ pages }, k) =>
+    ({ form, pages }) =>
       !best.some(
-        (other, j) =>
-          padded[j]!.length > padded[k]!.length && other.pages >= pages * 0.75 && padded[j]!.includes(padded[k]!),
+        (other) => other.form.length > form.length && other.pages >= pages * 0.75 && standsIn(form, other.form),
       ),
   )
 }

@@ -1,3 +1,4 @@
+import { standsIn } from '../text/words.ts'
 import { cosinesTo, dot, sigmoid, standOut } from './cluster-confidence.ts'
 import type { Keyphrase } from './phrase-counts.ts'
 
@@ -79,6 +80,7 @@ function diversified(scored: readonly Scored[], vectors: Float32Array, dims: num
 /** One holds all words of the other, inflections apart ("logging", "log level"; "copied", "fast copy"): the second adds little. */
 function isVariant(a: string, b: string): boolean {
   const [short, long] = a.length < b.length ? [a, b] : [b, a]
+  if (standsIn(short, long)) return true
   const stems = long.split(' ').map(stem)
   return short.split(' ').every((word) => stems.includes(stem(word)))
 }

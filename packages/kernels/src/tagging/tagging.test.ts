@@ -57,6 +57,17 @@ describe('class-based TF-IDF', () => {
     expect(labels).not.toContain('food')
   })
 
+  it('gives a part up in scripts without spaces too', () => {
+    const counts = new PhraseCounts([{ no: 0, layer: 0 }])
+    const text = '机器学习是人工智能的一个分支。'
+    for (const title of ['机器学习', '机器学习入门']) {
+      counts.addPage(pagePhrases(pageFields(title, text), 'zho').phrases, [0])
+    }
+    const labels = counts.keyphrases(0, 20).map(({ label }) => label)
+    expect(labels).toContain('机器学习')
+    expect(labels).not.toContain('机器')
+  })
+
   it('forgets rare phrases when there are too many, and keeps counting right', () => {
     const counts = new PhraseCounts([{ no: 0, layer: 0 }], 50)
     for (let k = 0; k < 200; k++) counts.addPage(page('Quantum topic', `rare${k}x words${k}y other${k}z`), [0])

@@ -31,7 +31,12 @@ export function pageFields(title: string, text: string): PageFields {
       if (skippedLevel === 0) headings.push(heading.text)
     } else if (skippedLevel === 0) body.push(line)
   }
-  return { title: plain(title.toWellFormed()), headings, links: links.slice(0, LINKS), body: body.join('\n\n') }
+  return {
+    title: plain(title.toWellFormed().replace(ENTITY, ' ')),
+    headings,
+    links: links.slice(0, LINKS),
+    body: body.join('\n\n'),
+  }
 }
 
 /** Marks away, texts of links kept and noted. */
@@ -42,13 +47,19 @@ function withoutMarkup(source: string, links: string[]): string {
     return text
   }
   return source
-    .replace(/^---[ \t]*\r?\n[\s\S]{0,10000}?\n---[ \t]*$/m, (all, at: number) => (at === 0 ? '' : all))
+    .replace(/^\uFEFF?(---|\+{3})[ \t]*\r?\n[\s\S]{0,10000}?\n\1[ \t]*(?:\r?\n|$)/, '')
     .replace(/^[ \t]*(`{3,20}|~{3,20})[^\n]*\n[\s\S]*?(?:^[ \t]*\1[ \t]*$|$(?![\s\S]))/gm, '\n\n')
     .replace(/<!--[\s\S]*?(?:-->|$)/g, ' ')
     .replace(/<(script|style|pre|code|svg|math|nowiki|syntaxhighlight|ref)\b[^>]*>[\s\S]*?<\/\1>/gi, '\n\n')
     .replace(/<h([1-6])\b[^>]{0,200}>([^<]{0,300})<\/h\1>/gi, (_, n: string, t: string) => `\n${'#'.repeat(+n)} ${t}\n`)
     .replace(/!\[[^\]\n]{0,500}\](?:\([^)\n]{0,2000}\)|\[[^\]\n]{0,200}\])/g, ' ')
-    .replace(/\{\{[^{}]{0,2000}\}\}/g, '\n\n')
+    .replace(TEMPLATE, '\n\n')
+    .replace(TEMPLATE, '\n\n')
+    .replace(TEMPLATE, '\n\n')
+    .replace(/^[ \t]*(?:\{\||\|[-}+]).*$/gm, '')
+    .replace(/\[\[[a-z]{2,3}:[^\]\n]{1,200}\]\]/g, '\n\n')
+    .replace(/\[\[[^\]|\n]{0,200}(?:\|[^\]|\n]{0,300}){2,20}\]\]/g, '\n\n')
+    .replace(CATEGORY, (_, name: string) => `\n\n${noted(name)}\n\n`)
     .replace(/\[\[(?:[^\]|\n]{0,200}\|)?([^\]|\n]{1,200})\]\]/g, (_, t: string) => noted(t))
     .replace(/\[([^\]\n]{0,300})\](?:\(([^)\n]{0,2000})\)|\[[^\]\n]{0,200}\])/g, (_, t: string, to?: string) =>
       to && toPerson.test(to) ? '\n\n' : noted(t),
@@ -59,14 +70,20 @@ function withoutMarkup(source: string, links: string[]): string {
     .replace(/\b[a-z][a-z0-9+.-]{1,20}:\/\/[^\s<>)\]"']+/gi, '\n\n')
     .replace(/\b(?:www\.|mailto:)\S+/gi, '\n\n')
     .replace(/(?<![\w.+-])[\w.+-]{1,64}@[\w-]{1,63}\.[\w.-]{1,200}/g, '\n\n')
-    .replace(/(?<![\p{L}\p{N}])@[\w-]{1,60}(?!\/)/gu, '\n\n')
+    .replace(/(?<![\p{L}\p{N}])@[\w-]{1,60}(?![\w/-])/gu, '\n\n')
     .replace(/\b(?:0x)?[0-9a-f]{12,}\b/gi, '\n\n')
-    .replace(/&(?:[a-z]{2,8}|#x?[0-9a-f]{1,6});/gi, ' ')
+    .replace(ENTITY, ' ')
     .replace(/:[a-z0-9_+]{2,30}:/g, ' ')
     .replace(/(?<=\S)[*~]{1,3}|[*~]{1,3}(?=\S)|'{2,5}/g, '')
     .replace(/(?<![\p{L}\p{N}_])_{1,2}(?=\S)|(?<=\S)_{1,2}(?![\p{L}\p{N}_])/gu, '')
     .replace(/(?<!`)`{1,3}([^`\n]{1,200})`{1,3}/g, (_, code: string) => (isIdentifier(code.trim()) ? code : '\n\n'))
 }
+
+const ENTITY = /&(?:[a-z]{2,8}|#x?[0-9a-f]{1,6});/gi
+/** Templates stand in templates: each pass takes the innermost. */
+const TEMPLATE = /\{\{[^{}]{0,2000}\}\}/g
+const CATEGORY =
+  /\[\[(?:category|kategorie|catégorie|categoría|categoria|categorie|kategoria|категория|تصنيف|分类|分類|カテゴリ):([^\]|\n]{1,200})(?:\|[^\]\n]{0,200})?\]\]/giu
 
 /** Addresses of people and of those who collect for them: the link's text is a name, not a topic. */
 const toPerson =
@@ -79,19 +96,26 @@ const isIdentifier = (code: string): boolean =>
 /** Paragraphs (their lines joined), list items, cells and headings, each by itself. */
 function* blocks(text: string): Generator<string> {
   let paragraph = ''
+  let inList = false
   for (const raw of text.split(/\r?\n/)) {
     const line = raw.trim()
-    if (/^(?:={3,}|-{3,})$/.test(line) && paragraph && paragraph.length < 200) {
-      yield `# ${paragraph}`
+    const underline = /^(?:={3,}|-{3,})$/.test(line)
+    if (underline && paragraph && paragraph.length < 200) {
+      yield `${line.startsWith('=') ? '#' : '##'} ${paragraph}`
       paragraph = ''
       continue
     }
-    const starts = line === '' || /^(?:#{1,6}\s|={1,6}[^=].*=$|[-*+>|•]\s?|\d{1,3}[.)]\s)/.test(line)
-    if (starts && paragraph) {
+    const item = /^(?:[-*+]\s|\d{1,3}[.)]\s)/.test(line)
+    const starts = item || line === '' || /^(?:#{1,6}\s|={1,6}[^=].*=$|[-*+>|•]\s?)/.test(line)
+    // Indented lines are code, unless they go on with a paragraph or lie in a list.
+    const indented = /^(?: {4}|\t)/.test(raw)
+    const isCode = indented && !inList && (paragraph === '' || item)
+    if (line !== '' && !isCode) inList = item || (inList && /^\s/.test(raw))
+    if ((starts || isCode) && paragraph) {
       yield paragraph
       paragraph = ''
     }
-    if (line === '' || /^(?: {4}|\t)/.test(raw)) continue
+    if (line === '' || isCode) continue
     if (/^(?:#{1,6}\s|={1,6}[^=].*=$)/.test(line)) yield line
     else paragraph = paragraph ? `${paragraph} ${line}` : line
   }

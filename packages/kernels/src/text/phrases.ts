@@ -1,6 +1,6 @@
 import { tagForm } from '@tagloom/contracts'
 import type { PageFields } from './page-fields.ts'
-import { detectLanguage, type Language, type WordRole, wordRoles } from './stop-words.ts'
+import { closing, detectLanguage, type Language, opening, type WordRole, wordRoles } from './stop-words.ts'
 import { type Run, wordRuns } from './words.ts'
 
 /** A phrase of a page: how much the page is about it, by where and how often it stands there. */
@@ -38,6 +38,21 @@ export function pagePhrases(fields: PageFields, fallback?: Language): PagePhrase
   return { language, phrases: reader.weighted() }
 }
 
+/**
+ * The language of pages taken together, titles and leads: the one to fall back on for pages of a title or a line, none of which tells it.
+ * @returns undefined where they do not tell it together either
+ */
+export function languageOfPages(pages: Iterable<PageFields>): Language | undefined {
+  return detectLanguage(wordsOf(pages))
+}
+
+const LEAD_CHARACTERS = 300
+
+function* wordsOf(pages: Iterable<PageFields>): Generator<string> {
+  for (const { title, body } of pages)
+    for (const run of wordRuns(`${title}\n\n${body.slice(0, LEAD_CHARACTERS)}`)) yield* run.words
+}
+
 /** Whether a single word may name a topic: no stop word of the language (or English), no number, date or single letter. */
 export function wordTest(language: Language | undefined): (lowerCased: string) => boolean {
   const roleOf = wordRoles(language)
@@ -68,12 +83,15 @@ class PhraseReader {
     const words = run.words.map(this.#known)
     for (let from = 0; from < run.words.length; from++) {
       if (words[from]!.role !== 'content') continue
-      let form = ''
+      let before = ''
       for (let to = from; to < Math.min(run.words.length, from + 3); to++) {
-        const { role, form: word } = words[to]!
-        if (role === 'stop' || (role === 'connector' && run.glue === '')) break
-        form = form === '' ? word : `${form}${run.glue}${word}`
-        if (role === 'content') this.#note(form, run, from, to, place)
+        const word = words[to]!
+        if (word.role === 'stop' || (word.role === 'connector' && run.glue === '')) break
+        if (word.role === 'content') {
+          const last = to === from ? word.alone : word.last
+          this.#note(before === '' ? last.form : `${before}${run.glue}${last.form}`, run, from, to, place)
+        }
+        before = to === from ? word.first.form : `${before}${run.glue}${word.form}`
       }
     }
   }
@@ -83,17 +101,22 @@ class PhraseReader {
     if (known === undefined) {
       if (furniture.has(form) || (to === from && weakAlone.has(form))) return
       if (to === from && form.length < 2 && run.glue === ' ' && !/[+#]$/.test(run.words[from]!)) return
-      const surface = run.words.slice(from, to + 1).join(run.glue)
       const found: Found = {
         body: 0,
         places: 0,
-        surface,
+        surface: this.#surface(run, from, to),
         words: to - from + 1,
         seen: undefined,
       }
       this.#found.set(form, found)
       this.#count(found, place)
     } else this.#count(known, place)
+  }
+
+  #surface(run: Run, from: number, to: number): string {
+    const [first, last] = [this.#known(run.words[from]!), this.#known(run.words[to]!)]
+    if (from === to) return first.alone.surface
+    return [first.first.surface, ...run.words.slice(from + 1, to), last.last.surface].join(run.glue)
   }
 
   #count(found: Found, place: Place): void {
@@ -145,10 +168,20 @@ const isData = (word: string): boolean =>
   /^[\p{Script=Latin}\p{Script=Cyrillic}\p{Script=Greek}]$/u.test(word) ||
   /^(.)\1{2,}$/.test(word)
 
-interface KnownWord {
-  readonly role: WordRole
+/** A word as it stands somewhere in a phrase. */
+interface Cut {
+  readonly surface: string
   /** See tagForm of the contracts; '' where it is not needed */
   readonly form: string
+}
+
+interface KnownWord {
+  readonly role: WordRole
+  readonly form: string
+  /** As it begins a phrase, ends one, and is one by itself: "d'intérêt" begins as "intérêt", "user's" ends as "user" */
+  readonly first: Cut
+  readonly last: Cut
+  readonly alone: Cut
 }
 
 /** What is known of words, by language: the same words come again and again. Bounded. */
@@ -162,11 +195,25 @@ function knownWords(language: Language | undefined): (word: string) => KnownWord
   return (word) => {
     let found = words.get(word)
     if (found === undefined) {
-      const role = isData(word) ? 'stop' : roleOf(word.toLowerCase())
-      found = { role, form: role === 'stop' ? '' : tagForm(word) }
+      const first = opening(word, language)
+      const role = isData(word) ? 'stop' : roleOf(first.toLowerCase())
+      const formed = cutter(word, role === 'stop' ? '' : tagForm(word))
+      found = {
+        role,
+        form: formed(word).form,
+        first: formed(first),
+        last: formed(closing(word, language)),
+        alone: formed(closing(first, language)),
+      }
       if (words.size >= MOST_KNOWN) words.clear()
       words.set(word, found)
     }
     return found
   }
+}
+
+/** Most words are the same wherever they stand: one object. */
+function cutter(word: string, form: string): (surface: string) => Cut {
+  const whole: Cut = { surface: word, form }
+  return (surface) => (surface === word || form === '' ? whole : { surface, form: tagForm(surface) })
 }

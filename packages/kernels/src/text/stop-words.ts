@@ -75,6 +75,7 @@ function stopLists(): Lists {
 /** Words that are looked at, and the least share of them that must be stop words of the language. */
 const LOOK_AT = 1500
 const LEAST_SHARE = 0.08
+const LEAST_HITS = 3
 const LEAST_WORDS = 12
 
 /** @returns undefined for a text too short or too much of a list to tell */
@@ -84,11 +85,12 @@ export function detectLanguage(words: Iterable<string>): Language | undefined {
   let seen = 0
   for (const word of words) {
     if (++seen > LOOK_AT) break
-    for (const language of languagesOf.get(word.toLowerCase()) ?? []) hits.set(language, (hits.get(language) ?? 0) + 1)
+    for (const language of languagesOf.get(withoutElision(word.toLowerCase())) ?? [])
+      hits.set(language, (hits.get(language) ?? 0) + 1)
   }
   if (seen < LEAST_WORDS) return undefined
   let best: Language | undefined
-  let most = LEAST_SHARE * Math.min(seen, LOOK_AT)
+  let most = Math.max(LEAST_HITS - 1, LEAST_SHARE * Math.min(seen, LOOK_AT))
   for (const language of languages) {
     const count = hits.get(language) ?? 0
     if (count > most) {
@@ -98,6 +100,19 @@ export function detectLanguage(words: Iterable<string>): Language | undefined {
   }
   return best
 }
+
+/** Languages in which an article or preposition is written in one with the next word: "l'eau", "dell'acqua" */
+const eliding = new Set<Language | undefined>(['fra', 'ita', 'cat'])
+const ELIDED = /^(?:[cdjlmnst]|qu|jusqu|lorsqu|puisqu|quoiqu|un|gl|(?:a|da|de|ne|su|co)ll|quest|quell)'(?=\p{L}{2})/iu
+const withoutElision = (word: string): string => word.replace(ELIDED, '')
+
+/** What a phrase begins with where it begins with this word: no elided article. */
+export const opening = (word: string, language: Language | undefined): string =>
+  eliding.has(language) ? withoutElision(word) : word
+
+/** What a phrase ends with where it ends with this word: no English possessive. */
+export const closing = (word: string, language: Language | undefined): string =>
+  language === undefined || language === 'eng' ? word.replace(/(?<=\p{L}{2})'s$/u, '') : word
 
 /** content: may begin and end a phrase. connector: may stand inside one ("proof of stake"). stop: stands in none. */
 export type WordRole = 'content' | 'connector' | 'stop'

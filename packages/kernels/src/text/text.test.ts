@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { pageFields } from './page-fields.ts'
-import { pagePhrases } from './phrases.ts'
+import { languageOfPages, pagePhrases } from './phrases.ts'
 import { detectLanguage } from './stop-words.ts'
 import { wordRuns } from './words.ts'
 
@@ -42,6 +42,51 @@ describe('page fields', () => {
     expect(fields.headings).toEqual(['History', 'Kings'])
     expect(fields.links).toEqual(['republic'])
     expect(fields.body).not.toContain('Infobox')
+  })
+
+  it('leave tables, templates in templates, pictures and other languages of MediaWiki out, and take categories as links', () => {
+    const fields = pageFields(
+      'Rome',
+      [
+        '[[File:Colosseum.jpg|thumb|right|The arena]] The {{cite|url={{x|y}}|title=z}} city fell.',
+        '{| class="wikitable" style="width:50%"',
+        '|-',
+        '| 476 || Fall of Rome',
+        '|}',
+        '[[Category:Ancient history|Rome]]',
+        '[[de:Rom]]',
+      ].join('\n'),
+    )
+    expect(fields.links).toEqual(['Ancient history'])
+    expect(fields.body).toContain('Fall of Rome')
+    for (const left of ['thumb', 'arena', 'cite', 'title', 'wikitable', 'width', 'Category', 'de:', 'Rom]']) {
+      expect(fields.body).not.toContain(left)
+    }
+  })
+
+  it.each(['---\ntitle: hidden\n---\n', '\uFEFF---\ntitle: hidden\n---\n', '+++\ntitle = "hidden"\n+++\n'])(
+    'leave a front matter out: %j',
+    (frontMatter) => {
+      expect(pageFields('x', `${frontMatter}shown`).body).toBe('shown')
+    },
+  )
+
+  it('read lists in lists and lines that go on, and leave out code that is indented', () => {
+    const { body } = pageFields(
+      'x',
+      '- fruit\n    - apple\n\n    more of fruit\n\ntext\n    goes on\n\n    hidden()\n\t- hidden too\n\nend',
+    )
+    expect(body.split('\n\n')).toEqual(['- fruit', '- apple', 'more of fruit', 'text goes on', 'end'])
+  })
+
+  it('end a section that says nothing at the next heading of its level, however headings are written', () => {
+    const { body, headings } = pageFields('x', 'License\n-------\nhidden\n\n### Text\nhidden\n\n## Masts\nshown')
+    expect([headings, body]).toEqual([['Masts'], 'shown'])
+  })
+
+  it('leave entities out of titles, and scopes of packages as they are', () => {
+    const fields = pageFields('serializers&nbsp;&nbsp;', 'See @fastify/cookie.')
+    expect([fields.title, fields.body]).toEqual(['serializers', 'See @fastify/cookie.'])
   })
 
   it('leave the names of people behind links out', () => {
@@ -139,6 +184,18 @@ describe('phrases', () => {
     expect(surfaces('机器学习', '机器学习是人工智能的一个分支。')).toContain('机器学习')
   })
 
+  it('begin with no elided article and end with no possessive', () => {
+    const french = surfaces(
+      '',
+      'L’inflation dépend du taux d’intérêt que la banque fixe, et c’est une décision que l’économie attend dans les pays.',
+    )
+    for (const topic of ['inflation', 'intérêt', "taux d'intérêt", 'économie']) expect(french).toContain(topic)
+    for (const junk of ["L'inflation", "d'intérêt", "C'est", "l'économie"]) expect(french).not.toContain(junk)
+    const english = surfaces('', "the user's guide of the user's and the O'Brien's of the town")
+    for (const topic of ['user', "user's guide", "O'Brien"]) expect(english).toContain(topic)
+    expect(english).not.toContain("user's")
+  })
+
   it('weigh the title above the running text', () => {
     const { phrases } = pagePhrases(pageFields('Gas refunds', 'storage storage storage'))
     expect(phrases.get('gas refund')!.weight).toBeGreaterThan(phrases.get('storage')!.weight)
@@ -155,7 +212,21 @@ describe('language', () => {
     expect(detectLanguage([...wordRuns(text)].flatMap((run) => run.words))).toBe(language)
   })
 
-  it('is not guessed from a few words', () => {
+  it('is not guessed from a few words, nor from one function word among names', () => {
     expect(detectLanguage(['gas', 'limit'])).toBeUndefined()
+    expect(detectLanguage('de facto gas limit block state trie node client peer sync proof'.split(' '))).toBeUndefined()
+  })
+
+  it('of pages of a title is what the titles say together', () => {
+    const titles = ['Die Bestimmung der Umlaufbahn', 'Die Sonde und der Mond', 'Das Wetter auf der Erde'].map((title) =>
+      pageFields(title, ''),
+    )
+    const language = languageOfPages(titles)
+    expect(language).toBe('deu')
+    expect([...pagePhrases(titles[0]!, language).phrases.keys()]).toEqual([
+      'bestimmung',
+      'bestimmung der umlaufbahn',
+      'umlaufbahn',
+    ])
   })
 })

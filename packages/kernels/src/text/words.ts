@@ -9,6 +9,7 @@ export interface Run {
 }
 
 const WORD = /[\p{L}\p{N}$_](?:[\p{L}\p{M}\p{N}_$]|[-.'’](?=[\p{L}\p{N}]))*(?:\+\+|#(?![\p{L}\p{N}]))?/gu
+/** Scripts that are written without spaces between words */
 const SPACELESS =
   /[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Thai}\p{Script=Lao}\p{Script=Khmer}\p{Script=Myanmar}]/u
 /** No word of a language is longer; what is, is data. */
@@ -45,3 +46,7 @@ function* spacelessRuns(text: string): Generator<Run> {
   for (const { segment, isWordLike } of segmenter.segment(text.slice(0, 2000))) if (isWordLike) words.push(segment)
   if (words.length) yield { words, glue: '' }
 }
+
+/** Whether a phrase stands in a longer one as whole words; in scripts without spaces, as it is written. */
+export const standsIn = (phrase: string, longer: string): boolean =>
+  ` ${longer} `.includes(` ${phrase} `) || (SPACELESS.test(phrase) && longer.includes(phrase))

@@ -1,6 +1,7 @@
 import { openDatabase, readPagesInClusters } from '@tagloom/database'
 import {
   type Language,
+  languageOfPages,
   PhraseCounts,
   pageFields,
   pagePhrases,
@@ -29,11 +30,14 @@ export async function countPhrases(input: CountInput): Promise<CountResult> {
   try {
     const counts = new PhraseCounts(input.clusters)
     const documents: string[][] = []
-    // Pages too short to tell their language take that of the page before: wikis are mostly in one.
+    // Pages too short to tell their language take that of the page before: wikis are mostly in one. Where none tells, as in a wiki of
+    // titles, it is what they say together.
     let language: Language | undefined
     for await (const pages of readPagesInClusters(db, input.jobId, CHARACTERS)) {
-      for (const page of pages) {
-        const read = pagePhrases(pageFields(page.title, page.text), language)
+      const fields = pages.map(({ title, text }) => pageFields(title, text))
+      language ??= languageOfPages(fields)
+      for (const [k, page] of pages.entries()) {
+        const read = pagePhrases(fields[k]!, language)
         language = read.language
         counts.addPage(read.phrases, page.clusterNos)
         if (documents.length < DOCUMENTS) documents.push([...read.phrases.keys()].filter((form) => !form.includes(' ')))
