@@ -73,9 +73,9 @@ export class KnownTags {
     return this.#vocabulary[key]?.status === 'approved'
   }
 
-  /** @returns the key of the tag whose form the proposal has; undefined where there is none, or it may not come back */
-  find(proposal: Proposal): number | undefined {
-    return this.#ofForm(tagForm(proposal.label)) ?? undefined
+  /** @returns the key of the tag whose form the label has; undefined where there is none, or it may not come back */
+  find(label: string): number | undefined {
+    return this.#ofForm(tagForm(label)) ?? undefined
   }
 
   /** @returns the key of the tag that the proposal stands for, made where need be; undefined when it may not come back */
@@ -128,4 +128,5 @@ export class KnownTags {
 const isPart = (part: string, whole: string): boolean =>
   whole.length > part.length && part.split(' ').every((word) => whole.split(' ').includes(word))
 
-const compact = (form: string): string => form.replaceAll(' ', '')
+/** Between digits a space stays: "1 10" (1.10) is not "11 0" (11.0). */
+const compact = (form: string): string => form.replace(/(?<!\p{N}) | (?!\p{N})/gu, '')

@@ -87,6 +87,19 @@ describe('resolving proposals', () => {
     expect(resolve(clusters, vocabulary, { mode: 'free' }).of(0)).toEqual(['garden'])
   })
 
+  it.each(['only', 'prefer'] as const)(
+    'gives the tags of the vocabulary that a language model named, in mode %s',
+    (mode) => {
+      const named = { proposals: [{ label: 'Gardens', confidence: 0.45, method: 'llm' }] } as const
+      const vocabulary = [tag(1, 'sailing', 'approved'), tag(2, 'garden', 'approved'), tag(3, 'cooking', 'rejected')]
+      const found = resolve([cluster(0, [], named), cluster(1, [])], vocabulary, { mode })
+      expect(found.of(0)).toEqual(['sailing', 'garden'])
+      expect(found.clusterTags[1]).toMatchObject({ confidence: 0.45, method: 'llm', rank: 1 })
+      const rejected = { proposals: [{ label: 'cooking', confidence: 0.9, method: 'llm' }] } as const
+      expect(resolve([cluster(0, [], rejected)], vocabulary, { mode }).of(0)).toEqual([])
+    },
+  )
+
   it('lets no rejected tag come back, by its form or its meaning', () => {
     const found = resolve([cluster(0, ['sailing', 'yachting', 'boats'])], [tag(1, 'sailing', 'rejected')], {
       mode: 'free',
@@ -118,6 +131,14 @@ describe('resolving proposals', () => {
   it('takes spellings with and without a space for one tag', () => {
     const found = resolve([cluster(0, ['data base']), cluster(1, ['database'])], [], { mode: 'free' })
     expect(found.newTags).toHaveLength(1)
+  })
+
+  it('keeps numbers apart that are one only without their points', () => {
+    const found = resolve([cluster(0, ['Version 1.10']), cluster(1, ['Version 11.0'])], [], {
+      mode: 'free',
+      vectorOf: (label) => Float32Array.from(label.endsWith('11.0') ? [1, 0, 0] : [0, 1, 0]),
+    })
+    expect(found.newTags.map(({ label }) => label)).toEqual(['Version 1.10', 'Version 11.0'])
   })
 
   it('gives the same tags when its own result is the vocabulary', () => {

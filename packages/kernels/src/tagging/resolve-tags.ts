@@ -8,7 +8,8 @@ import { KnownTags, type Layer } from './known-tags.ts'
  * A proposal's way: form known? → rejected: dropped; merged: stands for its target; else that tag. Form new? → near in meaning to a
  * rejected tag: dropped; near to a living one: merged into it, which is remembered; else a new tag, if the mode allows one.
  * Modes: `prefer` takes tags of the vocabulary that fit, and proposals only for clusters that none fits, the fewer the more of the wiki the
- * vocabulary covers; `only` makes no new tag; `free` takes proposals alone.
+ * vocabulary covers; `only` makes no new tag; `free` takes proposals alone. A tag of the vocabulary that a language model named for a
+ * cluster fits it: it was shown those that are nearest, and what the cluster's pages do not support was dropped before.
  */
 
 export type VocabularyMode = 'prefer' | 'only' | 'free'
@@ -113,16 +114,24 @@ function layerCentroids(of: ToResolve): Map<number, Layer> {
   )
 }
 
-/** Approved tags that fit the cluster, best first. Tags that only a job proposed must earn their place again by their words. */
+/**
+ * Approved tags that fit the cluster or that a language model named, best first. Tags that only a job proposed must earn their place again
+ * by their words.
+ */
 function fittingTags(tags: KnownTags, cluster: ClusterToTag, layer: Layer): Chosen[] {
   const row = layer.rowOf.get(cluster.no)!
-  const fitting: Chosen[] = []
+  const fitting = new Map<number, Chosen>()
   for (const { key, form, standing } of tags.approved(layer)) {
     const shares = cluster.shares.get(form) ?? { coverage: 0, precision: 0 }
     const confidence = labelConfidence({ ...shares, ...standing(row) })
-    if (confidence >= FITS) fitting.push({ key, confidence, method: 'vocabulary' })
+    if (confidence >= FITS) fitting.set(key, { key, confidence, method: 'vocabulary' })
   }
-  return fitting.sort((a, b) => b.confidence - a.confidence || a.key - b.key)
+  for (const { label, confidence, method } of cluster.proposals) {
+    const key = method === 'llm' ? tags.find(label) : undefined
+    if (key === undefined || !tags.isApproved(key) || (fitting.get(key)?.confidence ?? 0) >= confidence) continue
+    fitting.set(key, { key, confidence, method })
+  }
+  return [...fitting.values()].sort((a, b) => b.confidence - a.confidence || a.key - b.key)
 }
 
 /**
@@ -138,7 +147,7 @@ function addProposals(of: ToResolve, tags: KnownTags, cluster: ClusterToTag, cho
   let outside = 0
   for (const proposal of cluster.proposals) {
     if (chosen.length >= of.tagsPerCluster) return
-    const key = tags.find(proposal) ?? (outside < mostNew ? tags.take(proposal) : undefined)
+    const key = tags.find(proposal.label) ?? (outside < mostNew ? tags.take(proposal) : undefined)
     if (key === undefined || chosen.some((one) => one.key === key)) continue
     // What an earlier job proposed counts as new until a person approves it, or each run would add some.
     if (!tags.isApproved(key) && ++outside > mostNew) continue
