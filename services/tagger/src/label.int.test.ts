@@ -78,6 +78,8 @@ test('gives the same tags in the next run, and makes no tag twice', async () => 
   const known = (await readVocabulary(tagger.deps.db, wikiId, '')).length
   const second = await run(wikiId)
   expect(second.tags).toEqual(first.tags)
+  // Nobody approved them.
+  expect([reuse(first.jobId), reuse(second.jobId)]).toEqual([0, 0])
   expect(await readVocabulary(tagger.deps.db, wikiId, '')).toHaveLength(known)
 })
 

@@ -65,7 +65,7 @@ export async function handleLabelsProposed(
       })
       const resolved = await resolve(input, { job, vocabulary, labels, vectors }, message.signal)
       const stored = await store(tx, job, deps, { resolution: resolved.resolution, vocabulary, vectorOf })
-      measureResolution(metrics, resolved, input.clusters)
+      measureResolution(metrics, resolved, { clusters: input.clusters, vocabulary })
       const progress = await finishStep(tx, job_id, 'label')
       owe(...metrics.toMessages(context))
       owe(toMessage(events.jobProgressed, { wiki_id, job_id, stage: 'label', ...progress, unit: 'steps' }, context))

@@ -1,9 +1,17 @@
-import type { StoredCluster } from '@tagloom/database'
+import type { StoredCluster, StoredTag } from '@tagloom/database'
 import type { JobMetrics } from '@tagloom/service-kit'
 import type { Resolved } from './resolve-worker.ts'
 
-/** The figures of the record that resolving knows; what the vocabulary did goes to the details. */
-export function measureResolution(metrics: JobMetrics, resolved: Resolved, clusters: readonly StoredCluster[]): void {
+/**
+ * The figures of the record that resolving knows; what the vocabulary did goes to the details. Reuse is the share of the clusters' tags that
+ * people approved: what an earlier run proposed is in the vocabulary, but of nobody's choice.
+ */
+export function measureResolution(
+  metrics: JobMetrics,
+  resolved: Resolved,
+  of: { readonly clusters: readonly StoredCluster[]; readonly vocabulary: readonly StoredTag[] },
+): void {
+  const { clusters } = of
   const { clusterTags, newTags, merged } = resolved.resolution
   metrics.increment('clusters_labelled', clusters.length)
   metrics.increment('cluster_tags', clusterTags.length)
@@ -15,7 +23,8 @@ export function measureResolution(metrics: JobMetrics, resolved: Resolved, clust
     const key = 'id' in tag ? `${tag.id}` : `new ${tag.newTag}`
     uses.set(key, (uses.get(key) ?? 0) + 1)
   }
-  const fromVocabulary = clusterTags.filter(({ tag }) => 'id' in tag).length
+  const approved = new Set(of.vocabulary.flatMap(({ id, status }) => (status === 'approved' ? [id] : [])))
+  const fromVocabulary = clusterTags.filter(({ tag }) => 'id' in tag && approved.has(tag.id)).length
   metrics.setDetail('vocabulary', {
     vocabulary_reuse_rate: clusterTags.length === 0 ? null : fromVocabulary / clusterTags.length,
     new_tags: newTags.length,
