@@ -29,9 +29,18 @@ const VALUE = weights(DIMS * DIMS, 2)
 const OUT = weights(DIMS * V, 3)
 
 /** Writes the model's folder in Hugging Face layout. */
-export async function writeTinyTextModel(folder: string): Promise<void> {
+export function writeTinyTextModel(folder: string): Promise<void> {
+  return writeFolder(folder, encodeModel())
+}
+
+/** A text encoder that quantises its token vectors by what is in the batch, as dynamically quantised models do: words in, 8 dimensions out. */
+export function writeTinyEncoder(folder: string): Promise<void> {
+  return writeFolder(folder, encodeEncoder())
+}
+
+async function writeFolder(folder: string, onnx: Uint8Array): Promise<void> {
   await mkdir(join(folder, 'onnx'), { recursive: true })
-  await writeFile(join(folder, 'onnx/model.onnx'), encodeModel())
+  await writeFile(join(folder, 'onnx/model.onnx'), onnx)
   const write = (file: string, content: unknown) => writeFile(join(folder, file), JSON.stringify(content))
   await write('config.json', {
     model_type: 'llama',
@@ -124,6 +133,24 @@ function encodeModel(): Uint8Array {
     ...message(12, value('present.0.key', 1, ['batch', 1, 'total', DIMS])),
     ...message(12, value('present.0.value', 1, ['batch', 1, 'total', DIMS])),
   ]
+  return ofGraph(graph)
+}
+
+function encodeEncoder(): Uint8Array {
+  return ofGraph([
+    ...[
+      node('Gather', ['embed', 'input_ids'], ['x']),
+      node('DynamicQuantizeLinear', ['x'], ['quantised', 'scale', 'zero']),
+      node('DequantizeLinear', ['quantised', 'scale', 'zero'], ['last_hidden_state']),
+    ].flatMap((bytes) => message(1, bytes)),
+    ...text(2, 'tiny'),
+    ...message(5, tensor('embed', 1, [V, DIMS], new Uint8Array(EMBED.buffer))),
+    ...message(11, value('input_ids', 7, ['batch', 'tokens'])),
+    ...message(12, value('last_hidden_state', 1, ['batch', 'tokens', DIMS])),
+  ])
+}
+
+function ofGraph(graph: readonly number[]): Uint8Array {
   return Uint8Array.from([...integer(1, 9), ...message(7, graph), ...message(8, [...text(1, ''), ...integer(2, 17)])])
 }
 

@@ -4,7 +4,7 @@
  */
 import { parentPort, workerData } from 'node:worker_threads'
 import { ModelRefused } from '../models/model-refused.ts'
-import { pageWindows } from './page-windows.ts'
+import { type Page, pageWindows } from './page-windows.ts'
 import { normalizeInPlace } from './pooling.ts'
 import { type EncodeCounts, TextEncoder } from './text-encoder.ts'
 import type { EmbedReply, EmbedTask, WorkerSetup } from './worker-pool.ts'
@@ -41,13 +41,21 @@ function bounded(text: string): string {
   return text.slice(0, spec.maxTokens * 16).toWellFormed()
 }
 
+/** A page's windows as tokens; none where nothing is left of them, as of controls and characters of no width. */
+function tokenWindows(encoder: TextEncoder, page: Page, prefix: string, limit: number) {
+  const cut = { ...recipe, windowTokens: limit }
+  const windows = pageWindows(page, cut, (sample) => encoder.charsPerToken(sample))
+  const nothing = encoder.tokenize(prefix, limit).length
+  return windows
+    .map(({ text, weight }) => ({ ids: encoder.tokenize(prefix + text, limit), weight }))
+    .filter(({ ids }) => ids.length > nothing)
+}
+
 /** Each page's windows through the model, and their weighted mean as the page's vector, of unit length. */
 async function encodePages(encoder: TextEncoder, task: EmbedTask, counts: EncodeCounts) {
   const limit = Math.min(recipe.windowTokens, spec.maxTokens)
-  const windows = task.pages!.map((page) =>
-    pageWindows(page, { ...recipe, windowTokens: limit }, (sample) => encoder.charsPerToken(sample)),
-  )
-  const inputs = windows.flat().map((window) => encoder.tokenize(task.prefix + window.text, limit))
+  const windows = task.pages!.map((page) => tokenWindows(encoder, page, task.prefix, limit))
+  const inputs = windows.flat().map(({ ids }) => ids)
   const encoded = await encoder.encode(inputs, counts)
   const { dims } = spec
   const vectors = new Float32Array(windows.length * dims)
@@ -56,9 +64,9 @@ async function encodePages(encoder: TextEncoder, task: EmbedTask, counts: Encode
   let next = 0
   for (const [p, own] of windows.entries()) {
     sum.fill(0)
-    for (const { weight } of own) {
+    for (const { ids, weight } of own) {
       for (let d = 0; d < dims; d++) sum[d] = sum[d]! + weight * encoded[next * dims + d]!
-      tokens[p] = tokens[p]! + inputs[next]!.length
+      tokens[p] = tokens[p]! + ids.length
       next++
     }
     normalizeInPlace(sum)

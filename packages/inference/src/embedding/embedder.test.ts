@@ -1,4 +1,8 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { writeTinyEncoder } from '../testing.ts'
 import { type Embedder, openEmbedder } from './embedder.ts'
 
 const MODEL = new URL('../../../../models/all-MiniLM-L6-v2', import.meta.url).pathname
@@ -76,6 +80,14 @@ describe('the embedder with the bundled model', () => {
     }
   })
 
+  it('has no vector for a page of which the tokenizer leaves nothing', async () => {
+    const odd = ['\u200b\u200b\u2060', '\u0000\u0001', '\u200e\u200f'].map((text) => ({ title: '', text }))
+    const { vectors, tokens, stats } = await embedder.embedPages([...odd, pages[0]!])
+    expect([...tokens.subarray(0, 3)]).toEqual([0, 0, 0])
+    expect(vectors.subarray(0, 3 * 384).every((value) => value === 0)).toBe(true)
+    expect(stats.tokens).toBe(tokens[3])
+  })
+
   it('takes little of the thread that calls it', async () => {
     let worstMs = 0
     let last = process.threadCpuUsage()
@@ -110,5 +122,24 @@ describe('the embedder with the bundled model', () => {
     const closed = await openEmbedder({ model: MODEL, threads: 1 })
     await closed.close()
     await expect(closed.embed(['a'])).rejects.toThrow('embedder is closed')
+  })
+})
+
+describe('the embedder with a model whose arithmetic depends on the batch', () => {
+  it('gives a text the same bits in any company all the same', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'tagloom-encoder-'))
+    await writeTinyEncoder(folder)
+    const tiny = await openEmbedder({ model: folder, threads: 1 })
+    try {
+      const texts = ['bread oven', 'topic page', 'salt water', 'rise', 'rye wheat crumb']
+      const together = await tiny.embed(texts)
+      for (const [k, text] of texts.entries()) {
+        expect(await tiny.embed([text])).toEqual(together.slice(k * tiny.dims, (k + 1) * tiny.dims))
+      }
+      expect(tiny.stats().paddingWaste).toBe(0)
+    } finally {
+      await tiny.close()
+      await rm(folder, { recursive: true })
+    }
   })
 })
