@@ -13,7 +13,10 @@ const languages = [
 ] as const
 export type Language = (typeof languages)[number]
 
-/** English words that carry no topic, beyond the usual list: auxiliaries, adverbs, connectives, the furniture of documentation. */
+/**
+ * English words that carry no topic, beyond the usual list: auxiliaries, adverbs, connectives, the furniture of documentation, and verbs
+ * that titles begin with ("Increase calldata cost").
+ */
 const englishMore =
   `able above across actually add added adding additional additionally already also although always among another
 anyone anything around available away based basic basically because become becomes before behind being below besides better between beyond
@@ -42,6 +45,11 @@ went weren't what when where which who whom while whatever whenever whereas wher
 working works would wouldn't write written wrong yes yet you'd you'll you're you've yourself zero eg ie e.g i.e vs cf et al fig
 figure table http https www com org html href img src readme todo tbd copyright rights reserved license licence licenses licensed licensing mit bsd author authors draft
 january february march april june july august september october november december monday tuesday wednesday thursday friday saturday sunday
+allow allows allowed allowing avoid avoids avoiding broken deactivate deprecate deprecates deprecated deprecating disable disables disabled
+disabling emit emits emitted emitting enables enabled enabling implement implements implemented implementing improve improves improved
+improving increase increases increased increasing install installs installed installing introduce introduces introduced introducing prevent
+prevents preventing produce produces produced producing propose proposes proposed proposing reduce reduces reduced reducing remove removes
+removed removing replace replaces replaced replacing supported supporting supports willing
 click here md png svg jpg gif github badge npm-install`.split(/\s+/)
 
 interface Lists {
@@ -117,7 +125,23 @@ export const closing = (word: string, language: Language | undefined): string =>
 /** content: may begin and end a phrase. connector: may stand inside one ("proof of stake"). stop: stands in none. */
 export type WordRole = 'content' | 'connector' | 'stop'
 
-const englishConnectors = new Set(['of', 'for', 'in', 'per', 'to', 'and', 'on', 'by', 'as', 'at', 'with'])
+const englishConnectors = new Set(['of', 'for', 'in', 'per', 'to', 'on', 'by', 'as', 'at'])
+/** What stands on both sides of "and", "or" and "with" are two topics, or a topic and a remark: in short words of other languages too. */
+const coordinators: Partial<Record<Language, readonly string[]>> = {
+  cat: ['i', 'o'],
+  dan: ['og', 'med'],
+  deu: ['und', 'mit'],
+  fra: ['et', 'ou'],
+  ita: ['e', 'ed', 'o', 'con'],
+  nld: ['en', 'of', 'met'],
+  nob: ['og', 'med'],
+  pol: ['i', 'z'],
+  por: ['e', 'ou', 'com'],
+  rus: ['и', 'с'],
+  spa: ['y', 'e', 'o', 'u', 'con'],
+  swe: ['och', 'med'],
+  ukr: ['і', 'та', 'з'],
+}
 
 /**
  * Role of a word in phrases. English function words count in every language: they are in all technical texts; the furniture of English
@@ -127,8 +151,10 @@ const englishConnectors = new Set(['of', 'for', 'in', 'per', 'to', 'and', 'on', 
 export function wordRoles(language: Language | undefined): (lowerCased: string) => WordRole {
   const { byLanguage, english } = stopLists()
   const own = byLanguage.get(language ?? 'eng')!
+  const parting = (language && coordinators[language]) ?? []
   return (word) => {
     if (!own.has(word) && !english.has(word)) return 'content'
+    if (parting.includes(word)) return 'stop'
     if (englishConnectors.has(word)) return 'connector'
     return language !== undefined && language !== 'eng' && word.length <= 3 ? 'connector' : 'stop'
   }

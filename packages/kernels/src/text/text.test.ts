@@ -164,6 +164,18 @@ describe('phrases', () => {
     expect(found.filter((surface) => stop.test(surface))).toEqual([])
   })
 
+  it.each([
+    ['', 'Deactivate broken and old applications, the future with Verkle, Increase calldata and reduce fees'],
+    [
+      'deu',
+      'Erde und Mond sind der Sonne nahe, und die Sonde mit Antrieb ist es nicht; das Wetter auf der Erde ist nicht einfach.',
+    ],
+  ])('join no two things by and or with, and begin with no verb of titles: %s', (_, text) => {
+    const found = [...surfaces('', text)]
+    expect(found.filter((one) => /\b(?:and|with|und|mit|Increase|Deactivate|broken|reduce)\b/.test(one))).toEqual([])
+    expect(found.filter((one) => /applications|Verkle|calldata|fees|Mond|Sonde/.test(one))).not.toEqual([])
+  })
+
   it('keep names and code identifiers as they are written', () => {
     const found = surfaces(
       '',
