@@ -12,7 +12,7 @@ export interface LabelEvidence {
 
 /**
  * How sure a label is for a cluster, 0 to 1, from its words and its meaning. Words alone suffice, meaning alone suffices when it is
- * strong: the greater of the two logistic scores. Coefficients: see "Calibration" in docs/tagging.md.
+ * strong: the greater of the two logistic scores. Coefficients, and what they are worth: "Confidence" in docs/tagging.md.
  */
 export function labelConfidence(of: LabelEvidence): number {
   // What all clusters say as much as this one is in its texts without being its topic.
