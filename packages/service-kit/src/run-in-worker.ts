@@ -21,6 +21,8 @@ const inside = 0
 const closed = 1
 const gateEveryMs = 2
 const gateWithinMs = 10_000
+/** Hooks of modules are a thread's own: without it the clusterer's thread loads in 2.0 s of processor time instead of 0.8. */
+const quickImports = new URL('./quick-imports.ts', import.meta.url).href
 
 /** Runs a call of a native addon; rejects without running it when the thread is about to end. */
 export type Native = <Value>(call: () => Promise<Value>) => Promise<Value>
@@ -80,7 +82,7 @@ export async function runInWorker<Result, Progress = never>(
   const worker = new Worker(url, {
     workerData: { input: options.input, gate },
     transferList: [...(options.transfer ?? [])],
-    execArgv: [],
+    execArgv: ['--import', quickImports],
     ...(options.resourceLimits ? { resourceLimits: options.resourceLimits } : {}),
   })
   let abort = () => {}
