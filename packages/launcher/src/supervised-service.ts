@@ -8,7 +8,7 @@ const DIE_WITH_PARENT = join(import.meta.dirname, 'die-with-parent.mjs')
 export interface ServiceSpec {
   /** "tagger", or "tagger-2" for a second one: names the log file. */
   name: string
-  /** Absolute path of the service's main.ts. */
+  /** Absolute path of the service's main.ts, which sends the word "listening" to its parent once it has its port. */
   main: string
   /** The port that it listens on, at 127.0.0.1. */
   port: number
@@ -39,6 +39,7 @@ export class SupervisedService {
   #child: ChildProcess | undefined
   #deaths = 0
   #startedAt = 0
+  #isListening = false
 
   constructor(spec: ServiceSpec, logFolder: string, policy: RestartPolicy, events: ServiceEvents) {
     this.spec = spec
@@ -63,6 +64,10 @@ export class SupervisedService {
     closeSync(log)
     this.#child = child
     this.#startedAt = Date.now()
+    this.#isListening = false
+    child.on('message', (word) => {
+      if (word === 'listening' && this.#child === child) this.#isListening = true
+    })
     let ended = false
     const died = (why: string): void => {
       if (ended) return
@@ -91,9 +96,9 @@ export class SupervisedService {
     this.start()
   }
 
-  /** Whether /readyz answers 200 at this moment. */
+  /** Whether /readyz answers 200 at this moment. Nobody but the process that said it listens there can be the one who answers. */
   async isReady(): Promise<boolean> {
-    if (this.#child === undefined) return false
+    if (this.#child === undefined || !this.#isListening) return false
     try {
       const response = await fetch(`http://127.0.0.1:${this.spec.port}/readyz`, { signal: AbortSignal.timeout(2_000) })
       await response.body?.cancel()

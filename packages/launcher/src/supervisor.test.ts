@@ -1,5 +1,7 @@
 import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { freePort } from '@tagloom/local-servers'
@@ -9,7 +11,8 @@ import { Supervisor } from './supervisor.ts'
 
 const READY = `
   import { createServer } from 'node:http'
-  const server = createServer((_, response) => response.end()).listen(Number(process.env.PORT), '127.0.0.1')
+  const server = createServer((_, response) => response.end())
+  server.listen(Number(process.env.PORT), '127.0.0.1', () => process.send('listening'))
   console.log(JSON.stringify({ name: process.env.NAME, pid: process.pid }))
 `
 const STOPS = `process.on('SIGTERM', () => { console.log(process.env.NAME + ' stops'); server.close(); server.closeAllConnections() })`
@@ -71,6 +74,16 @@ describe('the supervisor', () => {
   it('gives up one that is never ready', async () => {
     supervisor.start(await service('slow', 'setInterval(() => {}, 1000)'))
     await expect(supervisor.whenReady(300)).rejects.toThrow(/slow was not ready within 0\.3 s/)
+  })
+
+  it('takes nobody else who answers at the port of a service for it', async () => {
+    const spec = await service('late', `await new Promise((resolve) => setTimeout(resolve, 200))${READY}`)
+    const foreign = createServer((_, response) => response.end()).listen(spec.port, '127.0.0.1')
+    await once(foreign, 'listening')
+    supervisor.start(spec)
+    await expect(supervisor.whenReady(10_000)).rejects.toThrow(/late ended 3 times[\s\S]*EADDRINUSE/)
+    foreign.close()
+    foreign.closeAllConnections()
   })
 
   it('puts the log of a running service aside when it has grown large, without ending the service', async () => {

@@ -67,7 +67,7 @@ export class Supervisor {
     return service
   }
 
-  /** Resolves when every service answers /readyz. */
+  /** Resolves when every service listens and answers /readyz. */
   async whenReady(timeoutMs: number, signal?: AbortSignal): Promise<void> {
     const deadline = Date.now() + timeoutMs
     const all = async (): Promise<void> => {

@@ -67,6 +67,7 @@ export async function runService<Own extends TProperties>(definition: ServiceDef
     await app.listen({ host: config.HOST, port: config.PORT })
     const { address, port } = app.server.address() as AddressInfo
     log.event('service_ready', { address: `${address}:${port}`, startup_ms: Math.round(performance.now() - started) })
+    tellParent('listening')
   } catch (error) {
     await giveUp(definition, error as NodeJS.ErrnoException, log, closeAll)
   }
@@ -154,6 +155,11 @@ async function giveUp(
   await log?.close()
   clearTimeout(timer)
   process.exit(1)
+}
+
+/** Whoever started the process with a channel learns that this one has the port; a parent that is gone needs to know nothing. */
+function tellParent(word: string): void {
+  process.send?.(word, () => {})
 }
 
 const isExpected = (error: NodeJS.ErrnoException): boolean =>
