@@ -1,8 +1,7 @@
-import { traceIdOf } from '@tagloom/service-kit'
+import { type Loop, startLoop, traceIdOf } from '@tagloom/service-kit'
 import type { FastifyInstance } from 'fastify'
 import type { GatewayDeps } from '../app.ts'
 import { innermost } from '../http/problem.ts'
-import { repeat } from './repeat.ts'
 import { stageOf, Watchdog } from './watchdog.ts'
 
 /** Runs the watchdog as part of the app, from ready to closing. */
@@ -33,14 +32,12 @@ export function watchJobs(app: FastifyInstance, deps: GatewayDeps): void {
   const logOf = (job: { requestId: string | null; traceparent: string | null }) =>
     log.child({ request_id: job.requestId ?? undefined, trace_id: traceIdOf(job.traceparent ?? undefined) })
 
-  let stop: (() => Promise<void>) | undefined
+  let looking: Loop | undefined
   app.addHook('onReady', async () => {
-    stop = repeat(
-      config.WATCHDOG_INTERVAL_SECONDS * 1000,
-      () => watchdog.look(),
-      (error) =>
-        log.event('database_error', { operation: 'watchdog', code: 'watchdog', reason: innermost(error).message }),
-    )
+    const everyMs = config.WATCHDOG_INTERVAL_SECONDS * 1000
+    const onError = (error: Error) =>
+      log.event('database_error', { operation: 'watchdog', code: 'watchdog', reason: innermost(error).message })
+    looking = startLoop(everyMs, () => watchdog.look(), onError, everyMs)
   })
-  app.addHook('preClose', async () => stop?.())
+  app.addHook('preClose', async () => looking?.stop())
 }

@@ -1,5 +1,5 @@
 import { type ClaimedDelivery, claimDeliveries, type Database, expandDeliveries, recordTry } from '@tagloom/database'
-import { type Loop, startLoop } from '../loop.ts'
+import { type Loop, startLoop } from '@tagloom/service-kit'
 import { nextDelayMs, retryAfterMs } from './backoff.ts'
 import type { Receiver } from './receivers.ts'
 import { repeatOpenAlerts } from './repeat-open-alerts.ts'

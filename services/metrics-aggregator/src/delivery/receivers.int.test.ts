@@ -9,9 +9,9 @@ import {
   saveSamples,
 } from '@tagloom/database'
 import { createTestWiki, openTestDatabase } from '@tagloom/database/testing'
+import type { Loop } from '@tagloom/service-kit'
 import { type CapturedLog, captureLog } from '@tagloom/service-kit/testing'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
-import type { Loop } from '../loop.ts'
 import { judgeDueRuns } from '../records/judge-runs.ts'
 import { samplesInDatabase } from '../records/samples.ts'
 import { commitTo, completedJob, passTime, samplesOf } from '../testing.ts'

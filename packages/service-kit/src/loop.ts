@@ -9,11 +9,13 @@ export interface Loop {
 /**
  * A round that fails is told, once for each row of failures, and the next one comes all the same.
  * @param everyMs rest between two rounds
+ * @param firstAfterMs rest before the first
  */
 export function startLoop(
   everyMs: number,
   round: (signal: AbortSignal) => Promise<unknown>,
   onError: (error: Error) => void,
+  firstAfterMs = 0,
 ): Loop {
   const stopping = new AbortController()
   let timer: NodeJS.Timeout | undefined
@@ -39,7 +41,7 @@ export function startLoop(
         timer = setTimeout(run, again ? 0 : everyMs)
       })
   }
-  timer = setTimeout(run, 0)
+  timer = setTimeout(run, firstAfterMs)
   return {
     wake() {
       if (stopping.signal.aborted) return
