@@ -26,16 +26,7 @@ beforeAll(async () => {
   server = await openMisbehavingServer(50)
   system = await startTestSystem({
     replicas: { tagger: 3 },
-    env: {
-      LLM_ENDPOINT: server.endpoint,
-      LLM_MODEL: 'test',
-      LLM_TIMEOUT_MS: String(timeoutMs),
-      LLM_BACKOFF_MS: '5',
-      LLM_MAX_ATTEMPTS: '3',
-      LLM_PRICES: '{"test":{"in":1,"out":2}}',
-      MAX_PARALLEL_LLM_CALLS: String(parallel),
-      INFERENCE_THREADS: '1',
-    },
+    env: { ...server.variables({ timeoutMs, parallel }), INFERENCE_THREADS: '1' },
   })
   db = openDatabase({ url: system.databaseUrl, max: 2 })
 }, 120_000)

@@ -20,15 +20,7 @@ let wikiId: number
 // Each test has taggers of its own: what one server did would leave the circuit breaker of the next test open.
 beforeEach(async () => {
   server = await openMisbehavingServer(20)
-  tagger = await openTagger({
-    LLM_ENDPOINT: server.endpoint,
-    LLM_MODEL: 'test',
-    LLM_TIMEOUT_MS: String(timeoutMs),
-    LLM_BACKOFF_MS: '5',
-    LLM_MAX_ATTEMPTS: '3',
-    LLM_PRICES: '{"test":{"in":1,"out":2}}',
-    MAX_PARALLEL_LLM_CALLS: String(parallel),
-  })
+  tagger = await openTagger(server.variables({ timeoutMs, parallel }))
   for (let k = 0; k < 3; k++) await tagger.start()
   wikiId = await tagger.wiki()
 })

@@ -108,6 +108,8 @@ export type Misbehaviour = keyof typeof misbehaviours
 
 export interface MisbehavingServer {
   readonly endpoint: string
+  /** Variables of a tagger that asks it, three times at most and without long pauses. */
+  variables(limits: { timeoutMs: number; parallel: number }): Record<string, string>
   /** What the next calls get, in turn */
   ways: readonly Misbehaviour[]
   /** Calls so far by what they count as */
@@ -162,8 +164,18 @@ export async function openMisbehavingServer(holdMs = 0): Promise<MisbehavingServ
   })
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   const { port } = server.address() as AddressInfo
+  const endpoint = `http://127.0.0.1:${port}/v1`
   return Object.assign(state, {
-    endpoint: `http://127.0.0.1:${port}/v1`,
+    endpoint,
+    variables: ({ timeoutMs, parallel }: { timeoutMs: number; parallel: number }) => ({
+      LLM_ENDPOINT: endpoint,
+      LLM_MODEL: 'test',
+      LLM_TIMEOUT_MS: String(timeoutMs),
+      LLM_BACKOFF_MS: '5',
+      LLM_MAX_ATTEMPTS: '3',
+      LLM_PRICES: '{"test":{"in":1,"out":2}}',
+      MAX_PARALLEL_LLM_CALLS: String(parallel),
+    }),
     reset() {
       Object.assign(state, fresh())
     },
