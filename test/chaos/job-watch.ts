@@ -24,6 +24,10 @@ export async function whenJobIsAt(db: Database, wikiName: string, stage: Stage):
   return jobId
 }
 
+export async function isStageOver(db: Database, jobId: string, stage: Stage): Promise<boolean> {
+  return (await readStages(db, jobId)).some((each) => each.stage === stage && each.endedAt !== null)
+}
+
 /** How the job ended: its status, with the reason where it has one. */
 export async function endOfJob(db: Database, jobId: string, timeoutMs = 90_000): Promise<string> {
   const read = () => readJob(db, jobId).catch(() => undefined)

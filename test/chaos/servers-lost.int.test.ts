@@ -12,42 +12,42 @@ beforeAll(() => {
 })
 afterAll(() => wiki.remove())
 
-test('a job outlives the loss of everything that JetStream stored', async () => {
-  const nats = await startPrivateNats()
-  const system = await startTestSystem({ env: { NATS_URL: nats.url } })
+/** A job that is disturbed when it embeds gives the tags of one that was not. @param env which servers the services use */
+async function expectSurvival(env: Record<string, string>, disturb: () => Promise<void>): Promise<void> {
+  const system = await startTestSystem({ env })
   const db = openDatabase({ url: system.databaseUrl, max: 3 })
   try {
     const calm = await system.tag(wiki.path, 'calm')
-    const tagging = system.tag(wiki.path, 'wiped').catch(() => {})
-    const jobId = await whenJobIsAt(db, 'wiped', 'embed')
-    await nats.wipe()
-    await nats.start()
+    const tagging = system.tag(wiki.path, 'disturbed').catch(() => {})
+    const jobId = await whenJobIsAt(db, 'disturbed', 'embed')
+    await disturb()
     expect(await endOfJob(db, jobId, 120_000)).toBe('completed')
     expect(await readTags(db, jobId)).toEqual(await readTags(db, calm.job.id))
     await tagging
   } finally {
     await db.close()
     await system.stop()
+  }
+}
+
+test('a job outlives the loss of everything that JetStream stored', async () => {
+  const nats = await startPrivateNats()
+  try {
+    await expectSurvival({ NATS_URL: nats.url }, async () => {
+      await nats.wipe()
+      await nats.start()
+    })
+  } finally {
     await nats.stop()
   }
 }, 300_000)
 
 test('a job outlives a restart of PostgreSQL', async () => {
   const postgres = await startPrivatePostgres()
-  await migrate(postgres.url)
-  const system = await startTestSystem({ env: { DATABASE_URL: postgres.url } })
-  const db = openDatabase({ url: postgres.url, max: 3 })
   try {
-    const calm = await system.tag(wiki.path, 'calm')
-    const tagging = system.tag(wiki.path, 'restarted').catch(() => {})
-    const jobId = await whenJobIsAt(db, 'restarted', 'embed')
-    await postgres.restart()
-    expect(await endOfJob(db, jobId, 120_000)).toBe('completed')
-    expect(await readTags(db, jobId)).toEqual(await readTags(db, calm.job.id))
-    await tagging
+    await migrate(postgres.url)
+    await expectSurvival({ DATABASE_URL: postgres.url }, postgres.restart)
   } finally {
-    await db.close()
-    await system.stop()
     await postgres.stop()
   }
 }, 300_000)
