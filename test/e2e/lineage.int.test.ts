@@ -48,20 +48,14 @@ interface Run {
   readonly layers: readonly number[]
 }
 
-const readJson = async (path: string) => {
-  const headers = { authorization: `Bearer ${system.client.key}` }
-  const answer = await fetch(system.client.base + path, { headers, signal: AbortSignal.timeout(10_000) })
-  return { status: answer.status, body: (await answer.json()) as unknown }
-}
-
 async function run(wiki: string, pages: readonly WikiPage[]): Promise<Run> {
   const path = join(folder, 'wiki.ndjson')
   writeFileSync(path, `${pages.map((page) => JSON.stringify(page)).join('\n')}\n`)
   const { job } = await system.tag(path, wiki)
   expect(job).toMatchObject({ status: 'completed', failure: null })
   const record = await vi.waitUntil(async () => {
-    const { body } = (await readJson(`/api/jobs/${job.id}/metrics`)) as { body: { record: RunRecord; live: boolean } }
-    return body.live === false ? body.record : undefined
+    const { body } = await system.call('GET', `/jobs/${job.id}/metrics`)
+    return body.live === false ? (body.record as RunRecord) : undefined
   }, 30_000)
   const { rows: members } = await db.pool.query<Member>(
     `select p.external_id as id, c.lineage_id as lineage, c.lineage_event as event from clusters c

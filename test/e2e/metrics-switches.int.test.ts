@@ -62,9 +62,6 @@ async function sentTypes({ natsUrl, prefix }: TestSystem, wikiId: number, jobId:
   }
 }
 
-const recordOf = ({ client }: TestSystem, jobId: string) =>
-  fetch(`${client.base}/api/jobs/${jobId}/metrics`, { headers: { 'x-api-key': client.key } })
-
 test('ENABLE_METRICS=false: the job is done, and nothing is sent or stored of how it went', async () => {
   const { started, wikiId, jobId } = await tagged({ ENABLE_METRICS: 'false' })
   const types = await sentTypes(started, wikiId, jobId)
@@ -72,9 +69,10 @@ test('ENABLE_METRICS=false: the job is done, and nothing is sent or stored of ho
   expect(types).not.toContain(events.metricsSampled.type)
   for (const table of ['metric_samples', 'clustering_metrics', 'run_evaluations'])
     expect(await rowsOf(table, jobId), table).toBe(0)
-  const answer = await recordOf(started, jobId)
-  const { detail } = (await answer.json()) as { detail?: string }
-  expect([answer.status, detail]).toEqual([404, expect.stringContaining('ENABLE_METRICS=false')])
+  expect(await started.call('GET', `/jobs/${jobId}/metrics`)).toMatchObject({
+    status: 404,
+    body: { detail: expect.stringContaining('ENABLE_METRICS=false') },
+  })
 }, 60_000)
 
 test('STORE_METRICS_IN_DB=false: the record is live and judged, and nothing of it is in the database', async () => {
@@ -82,7 +80,8 @@ test('STORE_METRICS_IN_DB=false: the record is live and judged, and nothing of i
   expect(await sentTypes(started, wikiId, jobId)).toContain(events.metricsSampled.type)
   const judged = 'select from run_evaluations where job_id = $1 and evaluated_at is not null'
   await vi.waitUntil(async () => (await db.pool.query(judged, [jobId])).rowCount === 1, { timeout: 20_000 })
-  const read = async () => (await recordOf(started, jobId)).json() as Promise<{ record?: RunRecord; live?: boolean }>
+  const read = async (): Promise<{ record?: RunRecord; live?: boolean }> =>
+    (await started.call('GET', `/jobs/${jobId}/metrics`)).body
   const whole = async () => {
     const { received, expected } = (await read()).record?.samples ?? { received: 0, expected: null }
     return received === expected

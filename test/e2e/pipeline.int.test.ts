@@ -71,14 +71,9 @@ test('a plain NATS client sees a job as CloudEvents, in order, from its request 
 test('a plain NATS client sees an alert when a job crosses a threshold', async () => {
   const { wikiId } = await system.tag(wiki.path, 'crossing')
   const run = async () => {
-    const response = await fetch(`${system.client.base}/api/wikis/${wikiId}/jobs`, {
-      method: 'POST',
-      headers: { authorization: `Bearer ${system.client.key}`, 'content-type': 'application/json' },
-      // No tag is that sure: pages get none, fewer than the two that the default rule asks for.
-      body: JSON.stringify({ confidence_threshold: 1 }),
-      signal: AbortSignal.timeout(10_000),
-    })
-    expect(response.status).toBe(202)
+    // No tag is that sure: pages get none, fewer than the two that the default rule asks for.
+    const { status } = await system.call('POST', `/wikis/${wikiId}/jobs`, { confidence_threshold: 1 })
+    expect(status).toBe(202)
   }
   const seen = await eventsDuring(run, (all) => names(all).includes('alert.raised'))
   const alert = seen.find((event) => event.type.includes('alert.raised'))
@@ -127,25 +122,9 @@ test('a second run embeds nothing and gives the same tags', async () => {
   expect(rows[0]?.embedded).toBe(0)
 }, 120_000)
 
-async function call(method: 'GET' | 'POST', path: string, body?: unknown) {
-  const response = await fetch(`${system.client.base}/api${path}`, {
-    method,
-    headers: {
-      authorization: `Bearer ${system.client.key}`,
-      ...(body === undefined
-        ? {}
-        : { 'content-type': typeof body === 'string' ? 'application/x-ndjson' : 'application/json' }),
-    },
-    ...(body === undefined ? {} : { body: typeof body === 'string' ? body : JSON.stringify(body) }),
-    signal: AbortSignal.timeout(10_000),
-  })
-  // biome-ignore lint/suspicious/noExplicitAny: answers of any shape
-  return { status: response.status, body: (await response.json()) as any }
-}
-
 async function whenEnded(path: string): Promise<{ status: string }> {
   const ended = async () => {
-    const { body } = await call('GET', path)
+    const { body } = await system.call('GET', path)
     return ['completed', 'failed', 'cancelled'].includes(body.status) ? body : undefined
   }
   return vi.waitUntil(ended, { timeout: 60_000, interval: 50 })
@@ -164,9 +143,9 @@ test('pages that come after a run get its topics and tags without another, and s
       text: known.find((one) => one.id === id.replace(/\d$/, '9'))!.text + all[i]!.text,
     }))
   const ndjson = (pages: object[]) => pages.map((page) => JSON.stringify(page)).join('\n')
-  expect((await call('POST', `/wikis/${wikiId}/pages`, ndjson(more))).body).toMatchObject({ created: 24 })
+  expect((await system.call('POST', `/wikis/${wikiId}/pages`, ndjson(more))).body).toMatchObject({ created: 24 })
 
-  const asked = await call('POST', `/wikis/${wikiId}/assignments`)
+  const asked = await system.call('POST', `/wikis/${wikiId}/assignments`)
   expect(asked).toMatchObject({ status: 202, body: { status: 'waiting', job_id: job.id } })
   const done = (await whenEnded(`/wikis/${wikiId}/assignments/${asked.body.id}`)) as unknown as Assignment
   expect(done).toMatchObject({ status: 'completed', failure: null, drift: { pages: 24, rerun_due: false } })
@@ -188,10 +167,10 @@ test('pages that come after a run get its topics and tags without another, and s
     title: `Paragraph ${i} of the income tax act`,
     text: `The taxable income of year ${i} is declared to the authority; deduction ${i} and allowance ${i + 1} apply.`,
   }))
-  await call('POST', `/wikis/${wikiId}/pages`, ndjson(strange))
-  const again = await call('POST', `/wikis/${wikiId}/assignments`)
+  await system.call('POST', `/wikis/${wikiId}/pages`, ndjson(strange))
+  const again = await system.call('POST', `/wikis/${wikiId}/assignments`)
   await whenEnded(`/wikis/${wikiId}/assignments/${again.body.id}`)
-  const { body: drift } = await call('GET', `/wikis/${wikiId}/drift`)
+  const { body: drift } = await system.call('GET', `/wikis/${wikiId}/drift`)
   expect(drift).toMatchObject({
     job_id: job.id,
     pages: 54,
@@ -209,10 +188,10 @@ test('known topics of pages and other seeds are compared with the clusters in th
     .split('\n')
     .map((line) => JSON.parse(line) as { id: string })
     .map((page) => JSON.stringify({ ...page, label: page.id.split('/')[0] }))
-  await call('POST', `/wikis/${wikiId}/pages`, labelled.join('\n'))
-  const { body: requested } = await call('POST', `/wikis/${wikiId}/jobs`, { seed_stability: 2 })
+  await system.call('POST', `/wikis/${wikiId}/pages`, labelled.join('\n'))
+  const { body: requested } = await system.call('POST', `/wikis/${wikiId}/jobs`, { seed_stability: 2 })
   expect(await whenEnded(`/jobs/${requested.id}`)).toMatchObject({ status: 'completed' })
-  const { body } = await call('GET', `/jobs/${requested.id}/metrics`)
+  const { body } = await system.call('GET', `/jobs/${requested.id}/metrics`)
   const { clustering, stages } = body.record
   expect(clustering.gold_ami).toBeGreaterThan(0.7)
   expect(clustering.gold_ari).toBeGreaterThan(0.6)

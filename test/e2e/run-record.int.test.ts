@@ -164,11 +164,6 @@ function countsOf(values: readonly number[], bounds: readonly number[]): number[
 }
 
 async function reject(page_id: string, tag: string): Promise<void> {
-  const response = await fetch(`${system.client.base}/api/wikis/${wikiId}/decisions`, {
-    method: 'POST',
-    headers: { authorization: `Bearer ${system.client.key}`, 'content-type': 'application/json' },
-    body: JSON.stringify({ kind: 'rejected', page_id, tag }),
-    signal: AbortSignal.timeout(10_000),
-  })
-  expect(response.status).toBe(201)
+  const { status } = await system.call('POST', `/wikis/${wikiId}/decisions`, { kind: 'rejected', page_id, tag })
+  expect(status).toBe(201)
 }

@@ -61,29 +61,17 @@ afterAll(async () => {
   await system?.stop()
 })
 
-async function call(method: 'GET' | 'POST', path: string, body?: string) {
-  const type = path.endsWith('/pages') ? 'application/x-ndjson' : 'application/json'
-  const response = await fetch(`${system.client.base}/api${path}`, {
-    method,
-    headers: { authorization: `Bearer ${system.client.key}`, ...(body === undefined ? {} : { 'content-type': type }) },
-    ...(body === undefined ? {} : { body }),
-    signal: AbortSignal.timeout(30_000),
-  })
-  // biome-ignore lint/suspicious/noExplicitAny: answers of any shape
-  return { status: response.status, body: (await response.json()) as any }
-}
-
 async function tag(name: string, pages: readonly Page[]): Promise<void> {
   const { id: wikiId } = await system.client.wikiNamed(name, AbortSignal.timeout(30_000))
   const lines = pages.map((page) => JSON.stringify(page)).join('\n')
-  expect((await call('POST', `/wikis/${wikiId}/pages`, lines)).body).toMatchObject({ rejected: 0 })
+  expect((await system.call('POST', `/wikis/${wikiId}/pages`, lines)).body).toMatchObject({ rejected: 0 })
   await runJob(name, wikiId)
 }
 
 async function runJob(name: string, wikiId: number): Promise<void> {
-  const { body: requested } = await call('POST', `/wikis/${wikiId}/jobs`, '{}')
+  const { body: requested } = await system.call('POST', `/wikis/${wikiId}/jobs`, {})
   const end = async () => {
-    const { body } = await call('GET', `/jobs/${requested.id}`)
+    const { body } = await system.call('GET', `/jobs/${requested.id}`)
     return ['completed', 'failed'].includes(body.status) ? body : undefined
   }
   const { status, failure } = await vi.waitUntil(end, { timeout: 120_000, interval: 100 })
@@ -94,7 +82,7 @@ async function recordOf(name: string): Promise<RunRecord> {
   const { jobId } = ended.get(name)!
   return vi.waitUntil(
     async () => {
-      const { body } = await call('GET', `/jobs/${jobId}/metrics`)
+      const { body } = await system.call('GET', `/jobs/${jobId}/metrics`)
       return body.live === false ? (body.record as RunRecord) : undefined
     },
     { timeout: 30_000, interval: 100 },
@@ -123,7 +111,7 @@ test.each(Object.keys(wikis))('%s: the job completes, and its record counts ever
 
 test('a wiki of no pages has no run: the job is refused with what to do', async () => {
   const { id } = await system.client.wikiNamed('nothing', AbortSignal.timeout(10_000))
-  const { status, body } = await call('POST', `/wikis/${id}/jobs`, '{}')
+  const { status, body } = await system.call('POST', `/wikis/${id}/jobs`, {})
   expect(status).toBe(409)
   expect(body).toMatchObject({ code: 'wiki_empty', detail: expect.stringContaining('POST some to') })
 })

@@ -37,6 +37,9 @@ export interface TestSystem {
   import(source: WikiSource): Promise<number>
   /** Runs a job to its end. */
   run(wikiId: number, options?: JobOptions): Promise<Job>
+  /** A request of the REST API. @param path behind /api  @param body what becomes JSON, or lines of NDJSON */
+  // biome-ignore lint/suspicious/noExplicitAny: tests look into answers of any shape
+  call(method: 'GET' | 'POST', path: string, body?: object | string): Promise<{ status: number; body: any }>
   stop(): Promise<void>
 }
 
@@ -102,5 +105,15 @@ export async function startTestSystem(options: TestSystemOptions = {}): Promise<
     },
     import: importWiki,
     run,
+    async call(method, path, body) {
+      const type = typeof body === 'string' ? 'application/x-ndjson' : 'application/json'
+      const response = await fetch(`${client.base}/api${path}`, {
+        method,
+        headers: { authorization: `Bearer ${client.key}`, ...(body !== undefined && { 'content-type': type }) },
+        ...(body !== undefined && { body: typeof body === 'string' ? body : JSON.stringify(body) }),
+        signal: AbortSignal.timeout(30_000),
+      })
+      return { status: response.status, body: await response.json() }
+    },
   }
 }
