@@ -7,14 +7,15 @@ export interface WikiPage {
   readonly text: string
 }
 
-const mostPages = 240
+const fewPages = 240
 const mostCharacters = 2_000
 
 /**
  * The documentation of the installed packages, which every machine has after an install: pages evenly over it, cut short, so that a busy
  * machine embeds them in half a minute. With `path`, the whole of that folder or .ndjson file.
+ * @param mostPages of the documentation
  */
-export async function realWiki(path?: string): Promise<WikiPage[]> {
+export async function realWiki(path?: string, mostPages = fewPages): Promise<WikiPage[]> {
   const modules = join(import.meta.dirname, '..', '..', 'node_modules')
   const source = path === undefined ? await demoWiki(modules) : await wikiAt(path)
   const chunks: Uint8Array[] = []
@@ -28,9 +29,9 @@ export async function realWiki(path?: string): Promise<WikiPage[]> {
 }
 
 /** The same as something to import. */
-export async function realWikiSource(path?: string): Promise<WikiSource> {
+export async function realWikiSource(path?: string, mostPages = fewPages): Promise<WikiSource> {
   if (path !== undefined) return wikiAt(path)
-  const pages = await realWiki()
+  const pages = await realWiki(undefined, mostPages)
   return {
     name: 'documentation',
     pageCount: pages.length,
