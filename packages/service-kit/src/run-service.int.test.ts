@@ -33,6 +33,8 @@ function start(env: Record<string, string>) {
   })
   children.push(child)
   const lines: Line[] = []
+  const told: unknown[] = []
+  child.on('message', (word) => told.push(word))
   let output = ''
   let rest = ''
   const waiting = new Set<() => void>()
@@ -58,7 +60,7 @@ function start(env: Record<string, string>) {
       look()
       void ended.then(() => reject(new Error(`it ended before: ${output} ${JSON.stringify(lines)}`)))
     })
-  return { child, until, ended }
+  return { child, told, until, ended }
 }
 
 const servers = () => ({ DATABASE_URL: db.url, NATS_URL: bus.url, NATS_PREFIX: bus.prefix })
@@ -72,6 +74,7 @@ describe('a service', { timeout: 90_000 }, () => {
     const at = `http://${ready.address}`
     expect(await (await fetch(`${at}/hello`)).text()).toBe('good day')
     expect((await fetch(`${at}/readyz`)).status).toBe(200)
+    expect(service.told).toEqual(['listening'])
 
     await bus.publish(batch(1))
     await whenDrained(bus)
@@ -107,9 +110,11 @@ describe('a service', { timeout: 90_000 }, () => {
     const taken = createServer().listen(0, '127.0.0.1')
     await new Promise((resolve) => taken.once('listening', resolve))
     const { port } = taken.address() as AddressInfo
-    const { code, lines } = await start({ ...servers(), PORT: String(port) }).ended
+    const service = start({ ...servers(), PORT: String(port) })
+    const { code, lines } = await service.ended
     taken.close()
     expect(code).toBe(1)
+    expect(service.told).toEqual([])
     const failed = lines.find((line) => line.event === 'service_failed')
     expect(failed).toMatchObject({ level: 'CRITICAL', code: 'EADDRINUSE' })
     expect(failed?.reason).toContain(`port ${port} at 127.0.0.1 is in use`)
