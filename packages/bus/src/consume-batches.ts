@@ -32,11 +32,6 @@ export interface BatchOptions<E extends EventDeclaration, Kept> {
 }
 
 export interface BatchNote {
-  /**
-   * Whether some may have been handled before. The first message tells for all: the server delivers what comes again before what is new,
-   * and asking each one costs as much as reading it does.
-   */
-  readonly again: boolean
   /** Messages of the stream that were not delivered yet when the last of the batch was */
   readonly waiting: number
 }
@@ -182,7 +177,7 @@ async function handleBatch<E extends EventDeclaration, Kept>(
   batch: readonly Delivered<Kept>[],
 ): Promise<void> {
   const started = performance.now()
-  const note = { again: batch[0]?.raw.redelivered ?? false, waiting: batch.at(-1)?.raw.info.pending ?? 0 }
+  const note = { waiting: batch.at(-1)?.raw.info.pending ?? 0 }
   try {
     await handler(
       batch.map(({ kept }) => kept),
@@ -214,7 +209,7 @@ async function handleApart<E extends EventDeclaration, Kept>(
       continue
     }
     try {
-      await handler([kept], { again: raw.redelivered, waiting: raw.info.pending })
+      await handler([kept], { waiting: raw.info.pending })
       quietly(() => raw.ack())
       failuresInARow = 0
     } catch (error) {

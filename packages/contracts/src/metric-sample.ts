@@ -13,14 +13,17 @@ const Counters = Type.Unsafe<Record<string, number>>(
 )
 
 /**
- * What one batch of one stage measured. Keyed by (job, stage, batch): a second delivery overwrites and never adds.
+ * What one batch of one stage measured. Keyed by (job, stage, batch): a second delivery replaces and never adds.
  * Counters are added over a job's samples, gauges hold a stage-wide figure, values are raw observations (for percentiles).
  */
 export const MetricSample = Type.Object({
   wiki_id: Type.Integer({ minimum: 1 }),
   job_id: Type.String({ minLength: 1 }),
   stage: Type.Enum([...stages]),
-  batch: Type.String({ minLength: 1, description: "'plan', a batch number, or the name of a step" }),
+  batch: Type.String({
+    pattern: '^[^\\u0000-\\u001f]+$',
+    description: "'plan', a batch number, or the name of a step; no control characters",
+  }),
   service: Type.Enum([...services]),
   started_at: Type.String({ format: 'date-time' }),
   ended_at: Type.String({ format: 'date-time' }),

@@ -159,7 +159,7 @@ export {
   type TakeOutbox,
   takeOutbox,
 } from './messages.ts'
-export { readSamples, type SampleRow, sampleRow, saveSampleRows, saveSamples } from './metric-samples.ts'
+export { readSamples, type SampleToStore, sampleToStore, storeSamples } from './metric-samples.ts'
 export {
   type Figures,
   type RunWindow,

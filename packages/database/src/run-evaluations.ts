@@ -1,7 +1,7 @@
-import { and, eq, sql } from 'drizzle-orm'
-import type { Executor, Transaction } from './database.ts'
+import { and, eq, type SQL, sql } from 'drizzle-orm'
+import type { Database, Executor, Transaction } from './database.ts'
 import { jobs } from './schema/jobs.ts'
-import { metricSamples, runEvaluations } from './schema/metrics.ts'
+import { runEvaluations } from './schema/metrics.ts'
 
 /*
  * What the aggregator owes: a record and a judgement for each completed job. A row is written once, when the completion is known;
@@ -16,24 +16,67 @@ export interface RunEvaluation {
   readonly evaluatedAt: Date | null
 }
 
-export async function addRunEvaluation(
-  db: Executor,
-  run: Pick<RunEvaluation, 'jobId' | 'wikiId' | 'completedAt' | 'expectedSamples'>,
-): Promise<void> {
-  await db.orm.insert(runEvaluations).values(run).onConflictDoNothing()
+type CompletedRun = Pick<RunEvaluation, 'jobId' | 'wikiId' | 'completedAt' | 'expectedSamples'>
+
+/** Any constant that no other one-key advisory lock of ours uses */
+const notingLock = 7_424_571
+
+/**
+ * Who stores samples asks first which of their runs are judged. None is noted, and so none can be judged, between that question and the end of
+ * the transaction: the judgement would see neither the samples nor have been seen.
+ */
+export async function whileNoRunIsNoted(tx: Transaction): Promise<void> {
+  await tx.orm.execute(sql`select pg_advisory_xact_lock_shared(${notingLock})`)
 }
 
-/** Completed jobs of the last days whose completion was never heard of: the message was lost with its stream. */
-export async function addForgottenEvaluations(db: Executor, days: number): Promise<number> {
-  const result = await db.orm.execute(sql`
-    insert into run_evaluations (job_id, wiki_id, completed_at, expected_samples)
-    select j.id, j.wiki_id, j.ended_at, (select count(*)::int from ${metricSamples} s where s.job_id = j.id)
-    from ${jobs} j
-    where j.status = 'completed' and j.ended_at between now() - ${days} * interval '1 day' and now() - interval '10 minutes'
-      and not exists (select from run_evaluations e where e.job_id = j.id)
-    on conflict do nothing`)
-  return result.rowCount ?? 0
+async function noteRuns(db: Database, runs: readonly CompletedRun[]): Promise<number> {
+  return await db.transaction(async (tx) => {
+    await tx.orm.execute(sql`select pg_advisory_xact_lock(${notingLock})`)
+    const { rowCount } = await tx.orm
+      .insert(runEvaluations)
+      .values([...runs])
+      .onConflictDoNothing()
+    return rowCount ?? 0
+  })
 }
+
+export async function addRunEvaluation(db: Database, run: CompletedRun): Promise<void> {
+  await noteRuns(db, [run])
+}
+
+const forgottenAtOnce = 1_000
+
+/** Completed jobs of the last days whose completion was never heard of: the message was lost with its stream. */
+export async function addForgottenEvaluations(db: Database, days: number): Promise<number> {
+  let noted = 0
+  for (;;) {
+    const { rows } = await db.orm.execute<{
+      job_id: string
+      wiki_id: number
+      completed_at: string
+      samples: number
+    }>(sql`
+      select j.id as job_id, j.wiki_id, j.ended_at as completed_at, ${samplesStoredOf(sql`j.id`)} as samples from ${jobs} j
+      where j.status = 'completed' and j.ended_at between now() - ${days} * interval '1 day' and now() - interval '10 minutes'
+        and not exists (select from run_evaluations e where e.job_id = j.id)
+      limit ${forgottenAtOnce}`)
+    if (rows.length === 0) return noted
+    noted += await noteRuns(
+      db,
+      rows.map((row) => ({
+        jobId: row.job_id,
+        wikiId: row.wiki_id,
+        completedAt: new Date(row.completed_at),
+        expectedSamples: row.samples,
+      })),
+    )
+  }
+}
+
+/** How many keys the samples of a job have: one that is stored twice counts once. */
+const samplesStoredOf = (jobId: SQL): SQL => sql`(
+  select count(distinct k.key)::int from metric_sample_batches b cross join lateral string_to_table(b.keys, E'\\n') k (key)
+  where b.job_id = ${jobId})`
 
 /** Of a wiki, among which completed ones may not be noted yet */
 const latestJobs = 100
@@ -59,13 +102,12 @@ export async function readDueRuns(db: Executor, graceSeconds: number, limit: num
     samples: number
     overdue: boolean
   }>(sql`
-    select e.job_id, e.wiki_id, e.completed_at, e.expected_samples, s.samples,
+    select e.job_id, e.wiki_id, e.completed_at, e.expected_samples, ${samplesStoredOf(sql`e.job_id`)} as samples,
       e.completed_at < now() - ${graceSeconds} * interval '1 second' as overdue
     from (
       select distinct on (wiki_id) * from run_evaluations where evaluated_at is null
       order by wiki_id, completed_at, job_id limit ${limit}
     ) e
-    cross join lateral (select count(*)::int as samples from metric_samples m where m.job_id = e.job_id) s
     where (e.retry_at is null or e.retry_at <= now()) and not exists (
       select from (
         select id, status, ended_at from jobs where wiki_id = e.wiki_id order by created_at desc nulls first limit ${latestJobs}

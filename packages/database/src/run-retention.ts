@@ -24,17 +24,14 @@ export interface Expired {
 
 const recordsAtOnce = 500
 const rowsAtOnce = 10_000
+/** Each of one sample to some thousand */
+const sampleRowsAtOnce = 2_000
 
 /** Removes what retention lets go. A wiki's last record and its baseline stay, however old. @returns rows removed */
 export async function expireRunData(db: Database, retention: Retention): Promise<Expired> {
   const age = sql`now() - ${retention.days} * interval '1 day'`
   const gone = await expireRecords(db, age, retention.runsPerWiki)
-  const old = await inSteps(
-    db,
-    sql`
-    delete from metric_samples where (job_id, stage, batch) in (
-      select job_id, stage, batch from metric_samples where recorded_at < ${age} limit ${rowsAtOnce} for update skip locked)`,
-  )
+  const old = await expireSamples(db, age)
   const evaluations = await inSteps(
     db,
     sql`
@@ -55,6 +52,23 @@ async function inSteps(db: Executor, statement: SQL): Promise<number> {
     const { rowCount } = await db.orm.execute(statement)
     if (!rowCount) return removed
     removed += rowCount
+  }
+}
+
+/** Of a row of metric_sample_batches */
+const samplesInRow = sql.raw(`(length(keys) - length(replace(keys, E'\\n', '')) + 1)`)
+
+async function expireSamples(db: Executor, age: SQL): Promise<number> {
+  let removed = 0
+  for (;;) {
+    const { rows } = await db.orm.execute<{ rows: number; samples: number }>(sql`
+      with gone as (
+        delete from metric_sample_batches where (job_id, id) in (
+          select job_id, id from metric_sample_batches where recorded_at < ${age} limit ${sampleRowsAtOnce} for update skip locked)
+        returning ${samplesInRow} as n)
+      select count(*)::int as rows, coalesce(sum(n), 0)::int as samples from gone`)
+    if (!rows[0]?.rows) return removed
+    removed += rows[0].samples
   }
 }
 
@@ -82,8 +96,8 @@ async function expireRecords(
         delete from clustering_metrics where id in (
           select id from clustering_metrics where id = any(${sql.param(ids)}::bigint[]) order by id for update skip locked)
         returning job_id),
-        measured as (delete from metric_samples m using gone where m.job_id = gone.job_id returning 1)
-      select (select count(*) from gone)::int as records, (select count(*) from measured)::int as samples`)
+        measured as (delete from metric_sample_batches b using gone where b.job_id = gone.job_id returning ${samplesInRow} as n)
+      select (select count(*) from gone)::int as records, (select coalesce(sum(n), 0) from measured)::int as samples`)
     removed.records += counts[0]?.records ?? 0
     removed.samples += counts[0]?.samples ?? 0
   }

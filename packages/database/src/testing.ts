@@ -1,5 +1,7 @@
+import type { MetricSample } from '@tagloom/contracts'
 import { createTestDatabase } from '@tagloom/local-servers/testing'
 import { type Database, openDatabase } from './database.ts'
+import { sampleToStore, storeSamples } from './metric-samples.ts'
 import { migrate } from './migrate.ts'
 import { wikis } from './schema/wikis.ts'
 
@@ -24,6 +26,12 @@ export async function createTestWiki(
   const rows = await db.orm.insert(wikis).values({ name }).returning({ id: wikis.id })
   return rows[0]?.id as number
 }
+
+export const saveSamples = (db: Database, samples: readonly MetricSample[]): Promise<void> =>
+  storeSamples(
+    db,
+    samples.map((sample) => sampleToStore(sample)),
+  )
 
 /** Resolves when so many connections to the database wait for a lock. */
 export async function whenWaitingForLocks(db: Database, connections: number, withinMs = 10_000): Promise<void> {

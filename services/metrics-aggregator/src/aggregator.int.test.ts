@@ -7,9 +7,8 @@ import {
   readRecord,
   readRunEvaluation,
   readSamples,
-  saveSamples,
 } from '@tagloom/database'
-import { createTestWiki, openTestDatabase } from '@tagloom/database/testing'
+import { createTestWiki, openTestDatabase, saveSamples } from '@tagloom/database/testing'
 import { openLiveRecords } from '@tagloom/service-kit/live-records'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { AggregatorProcesses, type TestBus, until } from './aggregator-process.ts'

@@ -68,7 +68,7 @@ export async function measureIngest(
       figures.aggregator.push(await drained(manager, consumers.aggregator, aggregator, () => publish(count + 1)))
       const { rows } = await db.pool.query('select count(*)::int as n from metric_samples')
       if (rows[0].n !== count + 2) throw new Error(`expected ${count + 2} stored samples, got ${rows[0].n}`)
-      await db.pool.query('truncate metric_samples')
+      await db.pool.query('truncate metric_sample_batches')
     }
     return figures
   } finally {

@@ -9,6 +9,7 @@ import {
   json,
   jsonb,
   pgTable,
+  pgView,
   primaryKey,
   text,
   uniqueIndex,
@@ -17,21 +18,42 @@ import { bytea, createdAt, instant } from './columns.ts'
 import { jobs } from './jobs.ts'
 import { wikis } from './wikis.ts'
 
-/** What each batch measured. The key makes a second delivery an overwrite. */
-export const metricSamples = pgTable(
-  'metric_samples',
+/** What batches measured: the samples of one job that were stored together. Rows are added and never changed (metric-samples.ts). */
+export const metricSampleBatches = pgTable(
+  'metric_sample_batches',
   {
     jobId: text('job_id').notNull(),
-    stage: text().notNull(),
-    batch: text().notNull(),
-    wikiId: integer('wiki_id').notNull(),
-    endedAt: instant('ended_at').notNull(),
-    /** json and not jsonb: it is only ever read whole, and stored twice as fast */
-    data: json().$type<MetricSample>().notNull(),
+    id: bigint({ mode: 'number' }).notNull().generatedAlwaysAsIdentity(),
+    /** `stage/batch` of each, one a line. Apart from the samples: what counts them neither unpacks nor parses any */
+    keys: text().notNull(),
+    /** The samples as they were sent, one a line. Text and not json: it is only ever read whole */
+    samples: text().notNull(),
     recordedAt: instant('recorded_at').notNull().defaultNow(),
   },
-  (t) => [primaryKey({ columns: [t.jobId, t.stage, t.batch] }), index('metric_samples_age').on(t.recordedAt)],
+  (t) => [primaryKey({ columns: [t.jobId, t.id] }), index('metric_sample_batches_age').on(t.recordedAt)],
 )
+
+/**
+ * For people and reports: one row a sample, of those with one key the one that counts. By job, stage and batch it reads that job's rows only.
+ * The services read the table: a sample that PostgreSQL cannot take apart (NUL in a text, nested without end) makes this view fail for its job.
+ */
+export const metricSamples = pgView('metric_samples', {
+  jobId: text('job_id').notNull(),
+  stage: text().notNull(),
+  batch: text().notNull(),
+  wikiId: integer('wiki_id').notNull(),
+  endedAt: instant('ended_at').notNull(),
+  data: json().$type<MetricSample>().notNull(),
+  recordedAt: instant('recorded_at').notNull(),
+}).as(sql`
+  select distinct on (job_id, stage, batch)
+    job_id, stage, batch, (data ->> 'wiki_id')::integer as wiki_id, (data ->> 'ended_at')::timestamptz(3) as ended_at, data, recorded_at
+  from (
+    select b.job_id, split_part(l.key, '/', 1) as stage, substr(l.key, strpos(l.key, '/') + 1) as batch, l.sample::json as data, b.recorded_at
+    from metric_sample_batches b
+    cross join lateral rows from (string_to_table(b.keys, E'\\n'), string_to_table(b.samples, E'\\n')) l (key, sample)
+  ) s
+  order by job_id, stage, batch, (data ->> 'ended_at')::timestamptz desc, data::text collate "C" desc, recorded_at`)
 
 /** Completed jobs whose record is to be made and judged: what the aggregator owes, whatever happens to it. */
 export const runEvaluations = pgTable(

@@ -1,6 +1,6 @@
 import { type AlertRule, defaultAlertRules, type JobOptions, type MetricSample } from '@tagloom/contracts'
-import { addRunEvaluation, type Database, listAlerts, readTransitions, saveSamples } from '@tagloom/database'
-import { createTestWiki, openTestDatabase } from '@tagloom/database/testing'
+import { addRunEvaluation, type Database, listAlerts, readTransitions } from '@tagloom/database'
+import { createTestWiki, openTestDatabase, saveSamples } from '@tagloom/database/testing'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { judgeDueRuns } from '../records/judge-runs.ts'
 import { commitTo, completedJob, judgeDepsOn, type RunFigures, samplesOf } from '../testing.ts'

@@ -6,9 +6,8 @@ import {
   type DeliveryRow,
   listAlerts,
   readDeliveries,
-  saveSamples,
 } from '@tagloom/database'
-import { createTestWiki, openTestDatabase } from '@tagloom/database/testing'
+import { createTestWiki, openTestDatabase, saveSamples } from '@tagloom/database/testing'
 import type { Loop } from '@tagloom/service-kit'
 import { type CapturedLog, captureLog } from '@tagloom/service-kit/testing'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'

@@ -15,15 +15,15 @@ export interface MetricsSampledDeps {
 const backlogOf = 1_000
 
 /**
- * Stores what batches measured, many at once. A second delivery changes nothing: a sample is kept by (job, stage, batch),
- * and of two that differ the later one stays, whichever comes first.
+ * Stores what batches measured, many at once. A second delivery changes nothing: of the samples of one (job, stage, batch) one counts,
+ * and of two that differ the later one, whichever comes first.
  */
 export async function handleSamples(
   kept: readonly unknown[],
-  { again, waiting }: BatchNote,
+  { waiting }: BatchNote,
   { samples, live, completed, wake }: MetricsSampledDeps,
 ): Promise<void> {
-  await samples.save(kept, { again })
+  await samples.save(kept)
   for (const jobId of new Set(kept.map(samples.jobOf))) {
     live.touch(jobId, { backlog: waiting > backlogOf })
     if (completed.has(jobId)) wake()

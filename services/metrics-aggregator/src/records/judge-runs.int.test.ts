@@ -14,10 +14,9 @@ import {
   readRunTotals,
   readTransitions,
   saveAlertRules,
-  saveSamples,
   setBaseline,
 } from '@tagloom/database'
-import { createTestWiki, openTestDatabase } from '@tagloom/database/testing'
+import { createTestWiki, openTestDatabase, saveSamples } from '@tagloom/database/testing'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { judgeByClock } from '../alerts/judge-clock.ts'
 import { commitTo, completedJob, judgeDepsOn, type RunFigures, samplesOf } from '../testing.ts'
@@ -82,7 +81,11 @@ describe('records', () => {
     await store(jobId)
     expect(await judgeDueRuns(deps)).toBe(1)
     const before = await readRecord(db, jobId)
-    expect(await store(jobId)).toBe(0)
+    const rows = () => db.pool.query('select * from metric_sample_batches where job_id = $1 order by id', [jobId])
+    const { rows: stored } = await rows()
+    await store(jobId)
+    await store(jobId, {}, 3)
+    expect((await rows()).rows).toEqual(stored)
     expect(await renewStaleRecords(deps)).toBe(0)
     expect(await readRecord(db, jobId)).toEqual(before)
   })
@@ -163,7 +166,7 @@ describe('records', () => {
     const jobId = await completedJob(db, wikiId)
     await store(jobId, {}, 1)
     await addRunEvaluation(db, { jobId, wikiId, completedAt: new Date(0), expectedSamples: 5 })
-    const storing = Promise.withResolvers<number>()
+    const storing = Promise.withResolvers<void>()
     await judgeDueRuns({
       ...deps,
       samples: {
@@ -207,12 +210,12 @@ describe('records', () => {
       for (const [table, column] of [
         ['clustering_metrics', 'created_at'],
         ['run_evaluations', 'completed_at'],
-        ['metric_samples', 'recorded_at'],
+        ['metric_sample_batches', 'recorded_at'],
       ])
-        await db.pool.query(`update ${table} set ${column} = ${column} - $2 * interval '1 day' where wiki_id = $1`, [
-          wikiId,
-          days,
-        ])
+        await db.pool.query(
+          `update ${table} set ${column} = ${column} - $2 * interval '1 day' where job_id = any($1)`,
+          [jobs, days],
+        )
     }
     await age(9)
     await expireRunData(db, kept)

@@ -1,5 +1,5 @@
 import type { MetricSample } from '@tagloom/contracts'
-import { type Database, readSamples, type SampleRow, sampleRow, saveSampleRows } from '@tagloom/database'
+import { type Database, readSamples, type SampleToStore, sampleToStore, storeSamples } from '@tagloom/database'
 import type { LiveRecords } from '@tagloom/service-kit/live-records'
 
 /**
@@ -9,8 +9,7 @@ import type { LiveRecords } from '@tagloom/service-kit/live-records'
 export interface Samples<Kept = unknown> {
   /** @param json the sample as JSON */
   keep(sample: MetricSample, json: string): Kept
-  /** @param given.again whether some of them may be kept already */
-  save(kept: readonly Kept[], given: { readonly again: boolean }): Promise<void>
+  save(kept: readonly Kept[]): Promise<void>
   jobOf(kept: Kept): string
   read(wikiId: number, jobId: string): Promise<MetricSample[]>
 }
@@ -18,10 +17,10 @@ export interface Samples<Kept = unknown> {
 /** All that who makes records needs of them */
 export type SamplesToRead = Pick<Samples, 'read'>
 
-export const samplesInDatabase = (db: Database): Samples<SampleRow> => ({
-  keep: sampleRow,
-  save: async (rows, given) => void (await saveSampleRows(db, rows, given)),
-  jobOf: ([jobId]) => jobId,
+export const samplesInDatabase = (db: Database): Samples<SampleToStore> => ({
+  keep: sampleToStore,
+  save: (samples) => storeSamples(db, samples),
+  jobOf: ({ jobId }) => jobId,
   read: (_, jobId) => readSamples(db, jobId),
 })
 

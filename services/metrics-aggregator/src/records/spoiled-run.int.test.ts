@@ -1,6 +1,6 @@
 import type { MetricSample } from '@tagloom/contracts'
-import { addRunEvaluation, type Database, readRecord, saveSamples } from '@tagloom/database'
-import { createTestWiki, openTestDatabase } from '@tagloom/database/testing'
+import { addRunEvaluation, type Database, readRecord } from '@tagloom/database'
+import { createTestWiki, openTestDatabase, saveSamples } from '@tagloom/database/testing'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { completedJob, judgeDepsOn, samplesOf } from '../testing.ts'
 import { type JudgeDeps, judgeDueRuns, renewStaleRecords } from './judge-runs.ts'
