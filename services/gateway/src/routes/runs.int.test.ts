@@ -1,12 +1,5 @@
-import {
-  type AlertRule,
-  defaultAlertRules,
-  type JobOptions,
-  metricList,
-  type RunRecord,
-  recordMetrics,
-  stages,
-} from '@tagloom/contracts'
+import { type AlertRule, defaultAlertRules, type JobOptions, metricList } from '@tagloom/contracts'
+import { madeUpRecord } from '@tagloom/contracts/testing'
 import { applyStep, completeJob, createJob, saveRecord, startNextJob } from '@tagloom/database'
 import { createTestWiki } from '@tagloom/database/testing'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
@@ -25,54 +18,6 @@ beforeEach(async () => {
   wiki = await createTestWiki(gateway.deps.db)
 })
 
-/** A record with these figures; the others count up from 1 in the order of their declaration. */
-function recordOf(jobId: string, figures: Record<string, number | null>, options: JobOptions, at: Date): RunRecord {
-  const group = (name: keyof typeof recordMetrics) =>
-    Object.fromEntries(
-      Object.keys(recordMetrics[name]).map((metric) => [
-        metric,
-        metric in figures ? figures[metric] : metricList.findIndex((one) => one.name === metric) + 1,
-      ]),
-    )
-  const distribution = { count: 0, mean: null, min: null, p50: null, p90: null, p95: null, p99: null, max: null }
-  const stage = {
-    started_at: null,
-    ended_at: null,
-    duration_seconds: null,
-    busy_seconds: 0,
-    work_seconds: 0,
-    samples: 0,
-    batch_seconds: distribution,
-    counters: {},
-    gauges: {},
-    batches: [],
-  }
-  return {
-    version: 1,
-    wiki_id: wiki,
-    job_id: jobId,
-    created_at: at.toISOString(),
-    completed_at: at.toISOString(),
-    status: 'completed',
-    samples: { received: 5, expected: 5 },
-    performance: group('performance'),
-    quality: group('quality'),
-    coverage: group('coverage'),
-    errors: group('errors'),
-    cost: group('cost'),
-    clustering: group('clustering'),
-    stages: Object.fromEntries(stages.map((name) => [name, stage])),
-    distributions: {
-      llm_latency_ms: distribution,
-      cluster_sizes: distribution,
-      cluster_confidence: distribution,
-      tags_per_page: distribution,
-    },
-    histograms: { cluster_sizes: { bounds: [], counts: [] }, tags_per_page: { bounds: [], counts: [] } },
-    provenance: { options, model: 'minilm', details: {}, config_hash: JSON.stringify(options) },
-  } as unknown as RunRecord
-}
-
 async function run(
   figures: Record<string, number | null> = {},
   options: JobOptions = {},
@@ -85,7 +30,7 @@ async function run(
     return job?.id as string
   })
   await db.transaction((tx) => completeJob(tx, id, {}))
-  await db.transaction((tx) => saveRecord(tx, recordOf(id, figures, options, at)))
+  await db.transaction((tx) => saveRecord(tx, madeUpRecord({ wikiId: wiki, jobId: id, at, options, figures })))
   return id
 }
 
