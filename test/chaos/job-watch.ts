@@ -4,6 +4,8 @@ import { type Database, readJob, readStages } from '@tagloom/database'
 import { expect } from 'vitest'
 
 const lookEveryMs = 5
+/** 300 pages of six topics: more than one batch of the embedding holds, so that two processes have work. */
+export const pagesPerTopic = 50
 
 /** Id of the wiki's running job, as soon as it has one. */
 async function runningJob(db: Database, wikiName: string): Promise<string> {

@@ -1,11 +1,11 @@
 import type { ServiceName, Stage } from '@tagloom/contracts'
-import { type Database, openDatabase } from '@tagloom/database'
+import { type Database, openDatabase, readStages } from '@tagloom/database'
 import { startTestSystem, type TestSystem, wikiAt } from '@tagloom/launcher/testing'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { readTags } from '../e2e/run-facts.ts'
 import { type TopicWiki, topicWiki } from '../e2e/topic-wiki.ts'
 import { copyWithVectors } from './copy-with-vectors.ts'
-import { endOfJob, isStageOver, whenJobIsAt } from './job-watch.ts'
+import { endOfJob, isStageOver, pagesPerTopic, whenJobIsAt } from './job-watch.ts'
 
 /*
  * Each service is killed by SIGKILL once in the middle of a job, at the stage that it works on. The job completes, once, and its
@@ -29,11 +29,12 @@ export function killEachService(replicas: Partial<Record<ServiceName, number>>):
   let db: Database
   let calm: { wikiId: number; tags: string[] }
   beforeAll(async () => {
-    wiki = topicWiki(40, 12)
+    wiki = topicWiki(pagesPerTopic)
     system = await startTestSystem({ replicas })
     db = openDatabase({ url: system.databaseUrl, max: 3 })
     const { wikiId, job } = await system.tag(wiki.path, 'undisturbed')
     expect(job.status).toBe('completed')
+    expect((await readStages(db, job.id)).find(({ stage }) => stage === 'embed')!.total).toBeGreaterThan(1)
     calm = { wikiId, tags: await readTags(db, job.id) }
     expect(calm.tags.length).toBeGreaterThan(200)
   }, 180_000)

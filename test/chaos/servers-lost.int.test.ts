@@ -4,11 +4,11 @@ import { startPrivateNats, startPrivatePostgres } from '@tagloom/local-servers/t
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { readTags } from '../e2e/run-facts.ts'
 import { type TopicWiki, topicWiki } from '../e2e/topic-wiki.ts'
-import { endOfJob, whenJobIsAt } from './job-watch.ts'
+import { endOfJob, pagesPerTopic, whenJobIsAt } from './job-watch.ts'
 
 let wiki: TopicWiki
 beforeAll(() => {
-  wiki = topicWiki(40, 12)
+  wiki = topicWiki(pagesPerTopic)
 })
 afterAll(() => wiki.remove())
 

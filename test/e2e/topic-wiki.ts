@@ -34,8 +34,10 @@ function numbers(seed: number): () => number {
   }
 }
 
+const sentencesOfAPage = 4
+
 /** A wiki of six topics whose pages are the same at every call. */
-export function topicWiki(pagesPerTopic: number, sentences = 4): TopicWiki {
+export function topicWiki(pagesPerTopic: number): TopicWiki {
   const folder = mkdtempSync(join(tmpdir(), 'tagloom-test-wiki-'))
   const path = join(folder, 'wiki.ndjson')
   const next = numbers(7)
@@ -46,7 +48,7 @@ export function topicWiki(pagesPerTopic: number, sentences = 4): TopicWiki {
     const sentence = () =>
       `The ${pick()} and the ${pick()} of a good ${pick()} need ${pick()}, ${pick()} and ${pick()}.`
     for (let i = 0; i < pagesPerTopic; i++) {
-      const text = Array.from({ length: sentences }, sentence).join(' ')
+      const text = Array.from({ length: sentencesOfAPage }, sentence).join(' ')
       lines.push(JSON.stringify({ id: `${topic}/${i}`, title: `${topic}: ${pick()} and ${pick()}`, text }))
     }
   }
