@@ -40,15 +40,33 @@ test('a seed gives the same cells', async () => {
   expect(again).toEqual(first)
 })
 
-test('where cells find too few, others are made and their finds added', async () => {
-  // Nothing in noise is near: one division finds three of four.
-  const rows = unitVectors(noise(2_000, 40), 40)
-  const found = await findNeighbours(rows, 40, 10, { multiply, exactUpTo: 100 })
-  const truth = bruteNearest(rows, 40, 10)
+test('where all cells that rows name find too few, others are made and their finds added', async () => {
+  // Nothing in noise is near, so that neighbours lie in any of the 110 cells.
+  const [pages, width, k] = [3_000, 64, 10]
+  const rows = unitVectors(noise(pages, width), width)
+  let divisions = 0
+  const progress = (share: number) => {
+    if (share === 0.2) divisions++
+  }
+  const found = await findNeighbours(rows, width, k, { multiply, exactUpTo: 100, progress })
   let hits = 0
-  for (let at = 0; at < found.indices.length; at++)
-    if (found.similarities[at]! >= truth.similarities[at]! - 1e-6) hits++
-  expect(hits / found.indices.length).toBeGreaterThan(0.95)
+  for (let row = 0; row < pages; row += 20) {
+    const others = await multiply(rows.subarray(row * width, (row + 1) * width), rows, width)
+    // The row itself is the most similar.
+    const last = others.sort()[pages - 1 - k]!
+    for (let at = row * k; at < (row + 1) * k; at++) if (found.similarities[at]! >= last - 1e-6) hits++
+  }
+  expect(divisions).toBeGreaterThan(1)
+  expect(hits / ((pages / 20) * k)).toBeGreaterThan(0.95)
+})
+
+test('every list is full, also of rows in cells of their own', async () => {
+  // Each of 120 rows is far from the 1,880 of one topic and from the others.
+  const lone = noise(120, dims, 5)
+  const close = topics(1_880, 1, dims, 0.2, 9)
+  const rows = unitVectors(Float32Array.of(...lone, ...close), dims)
+  const found = await findNeighbours(rows, dims, 15, { multiply, exactUpTo: 100 })
+  expect(found.indices.includes(-1)).toBe(false)
 })
 
 test('an abort ends it between two blocks', async () => {

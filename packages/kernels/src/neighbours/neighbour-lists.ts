@@ -1,5 +1,3 @@
-import type { RowMemory } from './row-memory.ts'
-
 /** Nearest neighbours of every page, best first, without the page itself. A row with fewer ends in −1. */
 export type Neighbours = {
   /** Neighbours held for each page */
@@ -21,18 +19,23 @@ export type NeighbourLists = {
   least: Float32Array
 }
 
-const none = -2
+/** Similarity of an empty place */
+export const none = -2
 
-export function emptyLists(pages: number, k: number): NeighbourLists {
-  return {
-    k,
-    indices: new Int32Array(pages * k).fill(-1),
-    similarities: new Float32Array(pages * k).fill(none),
-    least: new Float32Array(pages).fill(none),
-  }
+/** Empties the given lists: whatever they held, they hold none. */
+export function emptyLists(lists: NeighbourLists): NeighbourLists {
+  lists.indices.fill(-1)
+  lists.similarities.fill(none)
+  lists.least.fill(none)
+  return lists
 }
 
-/** Takes a neighbour in that is better than the last, unless it is there already. */
+export function newLists(pages: number, k: number): NeighbourLists {
+  const [indices, similarities] = [new Int32Array(pages * k), new Float32Array(pages * k)]
+  return emptyLists({ k, indices, similarities, least: new Float32Array(pages) })
+}
+
+/** Takes a neighbour in, which must be better than the last, unless it is there already. (`$offer` in row-kernels.wat is the same.) */
 export function offer(lists: NeighbourLists, page: number, neighbour: number, similarity: number): void {
   const { k, indices, similarities, least } = lists
   const first = page * k
@@ -48,40 +51,9 @@ export function offer(lists: NeighbourLists, page: number, neighbour: number, si
   least[page] = similarities[first + k - 1]!
 }
 
-/**
- * Offers each of `rows` to each of `columns` and the other way round, by the values in the memory's place for products,
- * [rows × columns] row-major. `firstColumn` is the first column that counts for the row of that number: it lets the half of a
- * symmetric product be left out.
- */
-export function offerProducts(
-  lists: NeighbourLists,
-  memory: RowMemory,
-  rows: Int32Array,
-  columns: Int32Array,
-  firstColumn: (row: number) => number = () => 0,
-): void {
-  const { least } = lists
-  const { products, bounds, numbers } = memory
-  const width = columns.length
-  for (let j = 0; j < width; j++) bounds[j] = least[columns[j]!]!
-  for (let i = 0; i < rows.length; i++) {
-    const row = rows[i]!
-    const first = firstColumn(i)
-    const hits = memory.above(i * width + first, first, width - first, least[row]!)
-    for (let hit = 0; hit < hits; hit++) {
-      const j = first + numbers[hit]!
-      const column = columns[j]!
-      if (column === row) continue
-      const similarity = products[i * width + j]!
-      if (similarity > least[row]!) offer(lists, row, column, similarity)
-      if (similarity <= bounds[j]!) continue
-      offer(lists, column, row, similarity)
-      bounds[j] = least[column]!
-    }
-  }
-}
-
+/** Copies of what the lists hold, so that the memory in which they were filled can go. */
 export function finished({ k, indices, similarities }: NeighbourLists, recall: number): Neighbours {
-  for (let at = 0; at < indices.length; at++) if (indices[at]! < 0) similarities[at] = 0
-  return { k, indices, similarities, recall }
+  const values = similarities.slice()
+  for (let at = 0; at < indices.length; at++) if (indices[at]! < 0) values[at] = 0
+  return { k, indices: indices.slice(), similarities: values, recall }
 }
