@@ -49,6 +49,14 @@ test('pages that are all the same are one cluster', async () => {
   expect(silhouette.score).toBeNull()
 })
 
+test('a wiki without clusters is compared with known classes too', async () => {
+  const found = await run(noise(10, 4), 4, { minClusterSize: 25 })
+  expect(found.layers).toEqual([])
+  const known = Array.from({ length: 10 }, (_, page) => (page === 0 ? null : page < 4 ? 'a' : 'b'))
+  const { gold } = await evaluateClustering(found, 4, bruteProduct, known)
+  expect(gold).toEqual({ pages: 9, ami: 0, ari: 0, purity: 6 / 9 })
+})
+
 test('two far groups are two clusters', async () => {
   const found = await run(topics(120, 2, 16, 0.3), 16)
   expect(found.layers[found.chosen]!.clusters).toBe(2)

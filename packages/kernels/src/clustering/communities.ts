@@ -19,7 +19,8 @@ export type CommunityOptions = {
 /** A graph and its nodes' degrees, self loops included. */
 export type Level = {
   graph: Graph
-  masses: Float64Array /** By falling degree, found when first needed */
+  masses: Float64Array
+  /** Nodes by falling degree, found when first needed */
   order?: Int32Array
 }
 

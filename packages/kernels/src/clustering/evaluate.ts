@@ -31,7 +31,8 @@ export async function evaluateClustering(
   if (!layer) {
     const none = { score: null, standardError: 0 }
     const density = { inside: null, outside: meanNearness(clustering, () => true) }
-    return { silhouette: none, silhouetteCosine: none, sizeHistogram: [], density, leftOutShare: 1, gold: null }
+    const gold = goldLabels ? compareWithGold(new Int32Array(clustering.pages).fill(-1), goldLabels) : null
+    return { silhouette: none, silhouetteCosine: none, sizeHistogram: [], density, leftOutShare: 1, gold }
   }
   const space = await walkSpace(clustering.vectors, dims, clustering.graph, clustering.distinctOf, multiply)
   return {

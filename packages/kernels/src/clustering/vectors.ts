@@ -86,7 +86,7 @@ function equalRows(bits: Uint32Array, a: number, b: number, dims: number): boole
   return true
 }
 
-/** The given rows of `vectors`, [rows × dims]; the argument itself where those are all. */
+/** The given rows of `vectors`, which are ascending and different, [rows × dims]; the argument itself where those are all. */
 export function takeRows(vectors: Float32Array, dims: number, rows: Int32Array): Float32Array {
   if (rows.length * dims === vectors.length) return vectors
   const taken = new Float32Array(rows.length * dims)
