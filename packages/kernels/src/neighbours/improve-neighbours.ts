@@ -14,7 +14,7 @@ export type Visited = { division: Division; upTo: number }
 /**
  * Betters approximate lists by what they know of each other, in place (Dong, Moses & Li 2011, NN-descent, one round): each row is
  * compared with the nearest of its nearest, and what is near enough is offered to both. Pairs that met when cells were visited are
- * not compared again, which leaves about a fifth of them.
+ * not compared again.
  */
 export function improveNeighbours(memory: RowMemory, visited: Visited, signal?: AbortSignal): void {
   const { count, lists, numbers, compared } = memory
