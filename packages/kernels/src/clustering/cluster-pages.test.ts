@@ -29,6 +29,18 @@ test('finds groups that are there, in nested layers', async () => {
   expectNested(found)
 })
 
+test.each([
+  [noise(240, 12, 4), 12],
+  [topics(240, 13, 6, 0.9, 7), 6],
+])('finds a broader layer also between two rungs of resolutions', async (vectors, dims) => {
+  const found = await run(vectors, dims)
+  const [own, broader] = found.layers.slice(found.chosen)
+  expect(broader!.clusters).toBeGreaterThanOrEqual(Math.max(2, own!.clusters / 4))
+  expect(broader!.clusters).toBeLessThanOrEqual(own!.clusters / 2)
+  expect(broader!.persistence).toBeGreaterThan(0)
+  expectNested(found)
+})
+
 test('the same pages give the same layers', async () => {
   const vectors = noise(500, 16)
   const [a, b] = [await run(vectors, 16), await run(vectors, 16)]

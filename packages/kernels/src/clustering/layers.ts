@@ -36,6 +36,8 @@ const chosenFrom = 0.5
 const chosenTo = 1.42
 const finerFactor = 4
 const mostFinerLayers = 2
+/** To a step of 2^(1/64) */
+const mostHalvings = 5
 
 export function findLayers(level: Level, options: LayerOptions): { layers: Layer[]; chosen: number } {
   const groups = groupOf(level, findGroups(level, groupResolution), options.sizes)
@@ -68,16 +70,37 @@ function groupOf(level: Level, parts: Int32Array, sizes: Float64Array): Groups {
 
 function ladder(groups: Groups, from: number, to: number, rounds: number, within?: Int32Array): Rung[] {
   const rungs: Rung[] = []
-  for (let resolution = from; resolution < to * 1.01; resolution *= step) {
-    const labels = findCommunities(groups.level, { resolution, rounds, ...(within ? { within } : {}) })
-    rungs.push({ labels, resolution, persistence: 0, clusters: renumber(labels).count })
-  }
-  for (let i = 0; i < rungs.length; i++) {
-    const beside = [rungs[i - 1], rungs[i + 1]].filter((rung) => rung !== undefined)
-    const likeness = beside.map((rung) => similarityOfPartitions(rung.labels, rungs[i]!.labels, groups.sizes))
-    rungs[i]!.persistence = likeness.reduce((sum, value) => sum + value, 0) / Math.max(1, likeness.length)
-  }
+  for (let resolution = from; resolution < to * 1.01; resolution *= step)
+    rungs.push(rungAt(groups, resolution, rounds, within))
+  for (let i = 0; i < rungs.length; i++)
+    rungs[i]!.persistence = persistence(rungs[i]!, rungs[i - 1], rungs[i + 1], groups)
   return rungs
+}
+
+/** Its persistence is told by the rungs beside it, and 0 until then. */
+function rungAt(groups: Groups, resolution: number, rounds: number, within?: Int32Array): Rung {
+  const labels = findCommunities(groups.level, { resolution, rounds, ...(within ? { within } : {}) })
+  return { labels, resolution, persistence: 0, clusters: renumber(labels).count }
+}
+
+function persistence(rung: Rung, below: Rung | undefined, above: Rung | undefined, { sizes }: Groups): number {
+  const beside = [below, above].filter((other) => other !== undefined)
+  const likeness = beside.map((other) => similarityOfPartitions(other.labels, rung.labels, sizes))
+  return likeness.reduce((sum, value) => sum + value, 0) / Math.max(1, likeness.length)
+}
+
+/** Where the ladder steps over the wanted numbers of clusters: its step is halved until a rung has one of them. */
+function rungBetween(groups: Groups, rungs: Rung[], wanted: { least: number; most: number }): Rung | undefined {
+  const above = rungs.findIndex((rung) => rung.clusters > wanted.most)
+  let [low, high] = [rungs[above - 1], rungs[above]]
+  for (let i = 0; low && high && i < mostHalvings; i++) {
+    const rung = rungAt(groups, Math.sqrt(low.resolution * high.resolution), 2)
+    rung.persistence = persistence(rung, low, high, groups)
+    if (rung.clusters > wanted.most) high = rung
+    else if (rung.clusters < wanted.least) low = rung
+    else return rung
+  }
+  return undefined
 }
 
 function mostPersistent(rungs: Rung[], allowed: (rung: Rung) => boolean): Rung {
@@ -131,11 +154,10 @@ function coarserLayers(level: Level, chosen: Layer, options: LayerOptions): Laye
   const inside = chosen.labels.map((label) => (label < 0 ? chosen.clusters : label))
   const groups = groupOf(level, inside, options.sizes)
   const rungs = ladder(groups, chosen.resolution / 16, chosen.resolution / step, 2)
-  const allowed = rungs.filter(
-    (rung) => rung.clusters >= Math.max(2, chosen.clusters / 4) && rung.clusters <= chosen.clusters / 2,
-  )
-  if (allowed.length === 0) return []
-  const rung = mostPersistent(allowed, () => true)
+  const wanted = { least: Math.max(2, chosen.clusters / 4), most: chosen.clusters / 2 }
+  const allowed = rungs.filter((rung) => rung.clusters >= wanted.least && rung.clusters <= wanted.most)
+  const rung = allowed.length > 0 ? mostPersistent(allowed, () => true) : rungBetween(groups, rungs, wanted)
+  if (!rung) return []
   const labels = expand(rung.labels, groups.of)
   for (let node = 0; node < labels.length; node++) if (chosen.labels[node]! < 0) labels[node] = -1
   const { labels: numbered, count } = renumber(labels)
