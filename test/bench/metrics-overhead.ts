@@ -1,11 +1,11 @@
 /**
  * What run records cost a job.
  *
- *   npm run bench -- metrics-overhead [--pairs 5] [--pages 400 | --wiki FOLDER_OR_NDJSON]
+ *   npm run bench -- metrics-overhead [--pairs 6] [--pages 400 | --wiki FOLDER_OR_NDJSON]
  *
  * Each pair is the same job on a new wiki with ENABLE_METRICS=true and =false, one after the other, the order turning round from pair to pair.
- * Both pipelines stay up, each over a database and streams of its own, after a job that is not counted; while one works the other's processes
- * stand still (SIGSTOP), so that they take nothing from it. JSON lines:
+ * Both pipelines stay up for three pairs, each over a database and streams of its own, after a job that is not counted; while one works the
+ * other's processes stand still (SIGSTOP), so that they take nothing from it. JSON lines:
  *   pair        wall time and processor time of both
  *   accounting  processor time of metrics, as a share of the job's. In the four services that do the work: that of collecting and sending
  *               one sample (JobMetrics, serializing, outbox row, publishing; the same transaction without a sample taken off), times the samples
@@ -22,7 +22,7 @@ import { madeUpPages, pagesAt } from './metrics-overhead/pages.ts'
 import { type Measured, type Pipeline, startPipeline } from './metrics-overhead/pipeline.ts'
 
 const options = {
-  pairs: { type: 'string', default: '5' },
+  pairs: { type: 'string', default: '6' },
   pages: { type: 'string', default: '400' },
   wiki: { type: 'string' },
 } as const
@@ -75,23 +75,42 @@ async function costOfSample(db: Database, bus: Bus): Promise<number> {
 
 const say = (figures: Record<string, unknown>) => console.log(JSON.stringify({ bench: 'metrics-overhead', ...figures }))
 const rounded = (value: number) => Number(value.toFixed(3))
-const median = (values: number[]) => values.sort((a, b) => a - b)[Math.floor(values.length / 2)] as number
-
-async function pairs(servers: Servers, count: number, pages: string, sampleUs: number): Promise<void> {
-  const on = await startPipeline(servers, true)
-  try {
-    const off = await startPipeline(servers, false)
-    try {
-      report(await measurePairs(on, off, count, pages), sampleUs)
-    } finally {
-      await off.stop()
-    }
-  } finally {
-    await on.stop()
-  }
+function median(values: readonly number[]): number {
+  const sorted = values.toSorted((a, b) => a - b)
+  const at = (index: number) => sorted[index] as number
+  return (at((sorted.length - 1) >> 1) + at(sorted.length >> 1)) / 2
 }
 
-async function measurePairs(on: Pipeline, off: Pipeline, count: number, pages: string): Promise<Pair[]> {
+/** After so many pairs both pipelines are started anew, in the other order: no two processes of one program are equally quick. */
+const pairsOfPipelines = 3
+
+async function pairs(servers: Servers, count: number, pages: string, sampleUs: number): Promise<void> {
+  const measured: Pair[] = []
+  for (let round = 0; measured.length < count; round++) {
+    const onFirst = round % 2 === 0
+    const one = await startPipeline(servers, onFirst, round)
+    try {
+      const other = await startPipeline(servers, !onFirst, round)
+      try {
+        const [on, off] = onFirst ? [one, other] : [other, one]
+        const wanted = Math.min(pairsOfPipelines, count - measured.length)
+        measured.push(...(await measurePairs(on, off, { from: measured.length, wanted }, pages)))
+      } finally {
+        await other.stop()
+      }
+    } finally {
+      await one.stop()
+    }
+  }
+  report(measured, sampleUs)
+}
+
+async function measurePairs(
+  on: Pipeline,
+  off: Pipeline,
+  { from, wanted }: { readonly from: number; readonly wanted: number },
+  pages: string,
+): Promise<Pair[]> {
   on.standStill()
   off.standStill()
   const alone = async (pipeline: Pipeline): Promise<Measured> => {
@@ -104,7 +123,7 @@ async function measurePairs(on: Pipeline, off: Pipeline, count: number, pages: s
   await alone(on)
   await alone(off)
   const measured: Pair[] = []
-  for (let pair = 0; pair < count; pair++) {
+  for (let pair = from; pair < from + wanted; pair++) {
     const first = pair % 2 === 0 ? on : off
     const one = await alone(first)
     const other = await alone(first === on ? off : on)

@@ -36,8 +36,10 @@ export interface Pipeline {
 export async function startPipeline(
   servers: { readonly databaseUrl: string; readonly natsUrl: string },
   enabled: boolean,
+  round: number,
 ): Promise<Pipeline> {
-  const name = `bench_metrics_${enabled ? 'on' : 'off'}`
+  // The streams of a round stay: the next one's messages must not be taken for theirs.
+  const name = `bench_metrics_${enabled ? 'on' : 'off'}_${round}`
   const databaseUrl = await newDatabase(servers.databaseUrl, name)
   const db = openDatabase({ url: databaseUrl })
   const env = { DATABASE_URL: databaseUrl, NATS_URL: servers.natsUrl, NATS_PREFIX: name, ENABLE_METRICS: `${enabled}` }
