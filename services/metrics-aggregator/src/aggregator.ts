@@ -39,8 +39,8 @@ const everySecond = 1_000
 const everyMinute = 60_000
 const everyHour = 3_600_000
 const liveEveryMs = 250
-/** A batch costs five statements, whatever its size; but of larger ones more outlives the young generation while it waits */
-const samplesAtOnce = 2_000
+/** A batch costs five statements, whatever its size. Of 1,000, 2,000, 4,000 and 8,000 this drains a backlog fastest. */
+const samplesAtOnce = 4_000
 const completedJobsKept = 1_000
 const recordRetryPauseSeconds = 5
 /** As long as the event stream keeps a job.completed */
