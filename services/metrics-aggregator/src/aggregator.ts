@@ -39,7 +39,7 @@ const everySecond = 1_000
 const everyMinute = 60_000
 const everyHour = 3_600_000
 const liveEveryMs = 250
-/** A batch costs five statements, whatever its size. Of 1,000, 2,000, 4,000 and 8,000 this drains a backlog fastest. */
+/** A batch costs five statements, whatever its size. 4,000 and 8,000 drain a backlog alike, 1,000 and 2,000 slower. */
 const samplesAtOnce = 4_000
 const completedJobsKept = 1_000
 const recordRetryPauseSeconds = 5
