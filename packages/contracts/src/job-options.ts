@@ -17,6 +17,13 @@ export const JobOptions = Type.Object(
         description: 'Choose the layer whose number of clusters is nearest to this',
       }),
     ),
+    keep_topics: Type.Optional(
+      Type.Boolean({
+        default: true,
+        description:
+          "Go on from the topics of the wiki's run before where they still hold; false finds all anew, as a first run does",
+      }),
+    ),
     tags_per_cluster: Type.Optional(
       Type.Integer({ minimum: 1, maximum: 20, default: 5, description: 'Most tags a cluster gets' }),
     ),
@@ -69,6 +76,7 @@ export const JobOptions = Type.Object(
 export type JobOptions = Static<typeof JobOptions>
 
 export const jobOptionDefaults = {
+  keep_topics: true,
   tags_per_cluster: 5,
   max_tags_per_page: 8,
   confidence_threshold: 0.35,

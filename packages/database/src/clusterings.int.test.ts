@@ -1,8 +1,11 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import {
+  completeJob,
   type Database,
   freezeJobPages,
+  listUnchangedPageIds,
   readClusteringFigures,
+  readFoundLayers,
   readJobVectors,
   readMembers,
   readStoredClusters,
@@ -51,6 +54,16 @@ test('a model that nothing was embedded with has no vectors', async () => {
   expect((await readJobVectors(db, jobId, 'other')).vectors).toHaveLength(0)
 })
 
+/** Of the four pages that have a vector */
+const foundOf = (resolution: number, community: number) => ({
+  pageIds: Float64Array.from(pageIds.slice(0, 4)),
+  layers: [-1, 0].map((fromChosen) => ({
+    fromChosen,
+    resolution: resolution * 4 ** -fromChosen,
+    communities: Int32Array.of(0, 1, 1, community),
+  })),
+})
+
 test('a clustering is read as it was stored', async () => {
   const cluster = {
     no: 0,
@@ -70,6 +83,7 @@ test('a clustering is read as it was stored', async () => {
     storeClustering(tx, jobId, {
       clusters: [{ ...cluster, centroid, lineageEvent: 'born', lineageFrom: [] }],
       members,
+      found: foundOf(0.7071067811865475, 1),
       figures: { layers: 1 },
     }),
   )
@@ -78,4 +92,35 @@ test('a clustering is read as it was stored', async () => {
   for await (const some of readMembers(db, jobId)) read.push(...some)
   expect(read).toEqual(members)
   expect(await readClusteringFigures(db, jobId)).toEqual({ layers: 1 })
+  const { pageIds: found, layers } = foundOf(0.7071067811865475, 1)
+  expect(await readFoundLayers(db, jobId)).toEqual(layers.map((layer) => ({ ...layer, pageIds: found })))
+})
+
+test('only the last two runs keep what the next goes on from, and tell which pages say the same', async () => {
+  const wikiId = await createTestWiki(db)
+  const run = async (changed: number) => {
+    await db.pool.query(
+      `insert into pages (wiki_id, external_id, title, text, content_hash)
+       select $1, n::text, 'page', 'text', case when n <= $2 then 'changed' else 'hash' end || $2 from generate_series(1, 4) n
+       on conflict (wiki_id, external_id) do update set content_hash = excluded.content_hash where pages.external_id::int <= $2`,
+      [wikiId, changed],
+    )
+    return db.transaction(async (tx) => {
+      await createJob(tx, { wikiId, options: {} })
+      const job = await startNextJob(tx, wikiId)
+      const id = job?.id as string
+      await freezeJobPages(tx, id, wikiId, 'm')
+      await storeClustering(tx, id, { clusters: [], members: [], found: foundOf(1, changed), figures: {} })
+      await completeJob(tx, id, {})
+      return id
+    })
+  }
+  const [first, second, third] = [await run(0), await run(1), await run(2)]
+  const found = await Promise.all([first, second, third].map((id) => readFoundLayers(db, id)))
+  expect(found.map((layers) => layers.length)).toEqual([0, 2, 2])
+  expect(found[2]![0]!.communities.at(-1)).toBe(2)
+  // Runs of other wikis keep theirs.
+  expect(await readFoundLayers(db, jobId)).toHaveLength(2)
+  expect(await listUnchangedPageIds(db, second, first)).toHaveLength(3)
+  expect(await listUnchangedPageIds(db, third, second)).toHaveLength(2)
 })

@@ -1,7 +1,7 @@
 import { eq, sql } from 'drizzle-orm'
 import { copyRows } from './copy.ts'
 import type { Database, Executor, Transaction } from './database.ts'
-import { clusterings } from './schema/clusters.ts'
+import { clusterings, foundLayers } from './schema/clusters.ts'
 import { floatsOf } from './vectors.ts'
 
 /** The vectors of a job's pages, in the order of page id. Pages without text have none and are not among them. */
@@ -76,17 +76,29 @@ export interface MemberToStore {
   readonly attached: boolean
 }
 
-/** Stores a clustering whole, by COPY. */
+/** What the wiki's next run goes on from. */
+export interface FoundLayerToStore {
+  /** Distance from the chosen layer, finer ones below 0 */
+  readonly fromChosen: number
+  readonly resolution: number
+  /** Of each of the pages */
+  readonly communities: Int32Array
+}
+
+/** Stores a clustering whole, by COPY. Of the wiki's found layers only this job's and those of the run before it stay. */
 export async function storeClustering(
   tx: Transaction,
   jobId: string,
   of: {
     readonly clusters: readonly ClusterToStore[]
     readonly members: Iterable<MemberToStore>
+    /** Of the pages with a vector, ascending by page id */
+    readonly found: { readonly pageIds: Float64Array; readonly layers: readonly FoundLayerToStore[] }
     readonly figures: Record<string, unknown>
   },
 ): Promise<void> {
   await tx.orm.insert(clusterings).values({ jobId, figures: of.figures })
+  await storeFoundLayers(tx, jobId, of.found)
   await copyRows(
     tx,
     'clusters',
@@ -125,6 +137,58 @@ export async function storeClustering(
     ['job_id', 'layer', 'page_id', 'cluster_no', 'strength', 'attached'],
     rowsOf(jobId, of.members),
   )
+}
+
+async function storeFoundLayers(
+  tx: Transaction,
+  jobId: string,
+  { pageIds, layers }: { readonly pageIds: Float64Array; readonly layers: readonly FoundLayerToStore[] },
+): Promise<void> {
+  await tx.orm.execute(sql`
+    delete from found_layers f using jobs j, jobs old
+    where j.id = ${jobId} and old.id = f.job_id and old.wiki_id = j.wiki_id and f.job_id is distinct from j.previous_job_id`)
+  const pages = bytesOf(pageIds)
+  if (layers.length === 0) return
+  await tx.orm.insert(foundLayers).values(
+    layers.map(({ fromChosen, resolution, communities }) => ({
+      jobId,
+      fromChosen,
+      resolution,
+      pages,
+      communities: bytesOf(communities),
+    })),
+  )
+}
+
+const bytesOf = ({ buffer, byteOffset, byteLength }: Float64Array | Int32Array): Buffer =>
+  Buffer.from(buffer as ArrayBuffer, byteOffset, byteLength)
+
+export interface StoredFoundLayer extends FoundLayerToStore {
+  /** Ascending */
+  readonly pageIds: Float64Array
+}
+
+/** None for a job that was followed by others. */
+export async function readFoundLayers(db: Executor, jobId: string): Promise<StoredFoundLayer[]> {
+  const rows = await db.orm
+    .select()
+    .from(foundLayers)
+    .where(eq(foundLayers.jobId, jobId))
+    .orderBy(foundLayers.fromChosen)
+  return rows.map(({ fromChosen, resolution, pages, communities }) => ({
+    fromChosen,
+    resolution,
+    pageIds: new Float64Array(new Uint8Array(pages).buffer),
+    communities: new Int32Array(new Uint8Array(communities).buffer),
+  }))
+}
+
+/** Ascending ids of the pages that two jobs have with the same content. */
+export async function listUnchangedPageIds(db: Executor, jobId: string, earlierJobId: string): Promise<Float64Array> {
+  const { rows } = await db.orm.execute<{ page_id: string }>(sql`
+    select page_id from job_pages a join job_pages b using (page_id, content_hash)
+    where a.job_id = ${jobId} and b.job_id = ${earlierJobId} order by page_id`)
+  return Float64Array.from(rows, (row) => Number(row.page_id))
 }
 
 function* rowsOf(jobId: string, members: Iterable<MemberToStore>): Generator<(string | number | boolean)[]> {

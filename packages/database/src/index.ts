@@ -65,13 +65,17 @@ export {
 export { type ClusterRow, listClusters } from './cluster-reading.ts'
 export {
   type ClusterToStore,
+  type FoundLayerToStore,
   type JobVectors,
+  listUnchangedPageIds,
   type MemberToStore,
   readClusteringFigures,
+  readFoundLayers,
   readJobVectors,
   readMembers,
   readStoredClusters,
   type StoredCluster,
+  type StoredFoundLayer,
   storeClustering,
 } from './clusterings.ts'
 export { type CopyValue, copyRows } from './copy.ts'

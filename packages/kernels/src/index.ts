@@ -1,5 +1,6 @@
 export { type Agreement, agreement, rowsInClusters } from './clustering/agreement.ts'
 export { assignPages, driftOf } from './clustering/assign-pages.ts'
+export type { FoundLayer } from './clustering/carry-over.ts'
 export {
   type ClusterHooks,
   type Clustering,

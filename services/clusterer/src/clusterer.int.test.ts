@@ -89,6 +89,33 @@ test('a second run on the same pages continues every lineage with no churn', asy
   expect(place(await stored(second.jobId))).toEqual(place(await stored(first.jobId)))
 })
 
+/** Topics that run into each other: many partitions are hardly less good than the best. */
+const blurredPages = (from: number, to: number) =>
+  new Map(
+    Array.from({ length: to - from }, (_, i) => {
+      const own = vectorOf(from + i, 1_000_000, 7)
+      return [from + i, vectorOf(from + i, 6).map((value, j) => value + 2.2 * own[j]!)] as const
+    }),
+  )
+
+test('a run goes on from the topics before it, also over changed pages, and finds them anew where it is asked to', async () => {
+  const wikiId = await createTestWiki(deps.db)
+  await givePages(deps.db, wikiId, blurredPages(0, 300))
+  const first = await clustered(wikiId)
+  await givePages(deps.db, wikiId, blurredPages(300, 320))
+  const [kept, anew] = [await clustered(wikiId), await clustered(wikiId, { keep_topics: false })]
+  expect(kept.figures.criterion).toContain('the partition of the run before')
+  expect(anew.figures.criterion).toContain('most persistent partition')
+  const churnOf = ({ figures }: { figures: ClusteringFigures }) => figures.churn_percentage!
+  expect(kept.figures.lineages).toMatchObject({ continued: first.figures.clusters, born: 0, died: [] })
+  expect(churnOf(kept)).toBeGreaterThan(0)
+  expect(churnOf(kept)).toBeLessThan(10)
+  // Of the same pages, only because nothing held it to the run before.
+  expect(churnOf(anew)).toBeGreaterThan(2 * churnOf(kept))
+  const again = await clustered(wikiId)
+  expect([again.figures.churn_percentage, again.figures.clusters]).toEqual([0, anew.figures.clusters])
+})
+
 test('a new topic is born, topics that are there go on', async () => {
   const wikiId = await createTestWiki(deps.db)
   await givePages(deps.db, wikiId, topicPages(0, 200, 5))

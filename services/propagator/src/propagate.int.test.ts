@@ -135,7 +135,12 @@ async function store(jobId: string, pageIds: readonly number[], tagIds: readonly
     .map((pageId, k) => ({ layer: 0, pageId, clusterNo: k < 25 ? 0 : 1, strength: 0.9, attached: false }))
   await deps.db.transaction(async (tx) => {
     if (pageIds.length > 0)
-      await storeClustering(tx, jobId, { clusters: [cluster(0), cluster(1)], members, figures: {} })
+      await storeClustering(tx, jobId, {
+        clusters: [cluster(0), cluster(1)],
+        members,
+        found: { pageIds: new Float64Array(), layers: [] },
+        figures: {},
+      })
     const method = 'keyphrases' as const
     await saveClusterTags(
       tx,

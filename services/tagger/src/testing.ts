@@ -151,5 +151,7 @@ async function storeByTopic(deps: TestDeps<typeof environment>, jobId: string, m
       lineageFrom: [],
     }
   })
-  await deps.db.transaction((tx) => storeClustering(tx, jobId, { clusters, members, figures: {} }))
+  await deps.db.transaction((tx) =>
+    storeClustering(tx, jobId, { clusters, members, found: { pageIds: new Float64Array(), layers: [] }, figures: {} }),
+  )
 }

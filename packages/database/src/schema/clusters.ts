@@ -1,4 +1,15 @@
-import { bigint, boolean, index, integer, jsonb, pgTable, primaryKey, real, text } from 'drizzle-orm/pg-core'
+import {
+  bigint,
+  boolean,
+  doublePrecision,
+  index,
+  integer,
+  jsonb,
+  pgTable,
+  primaryKey,
+  real,
+  text,
+} from 'drizzle-orm/pg-core'
 import { bytea } from './columns.ts'
 import { jobs } from './jobs.ts'
 
@@ -50,6 +61,27 @@ export const clusterMembers = pgTable(
     primaryKey({ columns: [t.jobId, t.layer, t.pageId] }),
     index('cluster_members_cluster').on(t.jobId, t.clusterNo),
   ],
+)
+
+/**
+ * The communities that layers were made of, which the wiki's next run goes on from. Pages and communities are as many, ascending by page;
+ * only the last runs of a wiki have them.
+ */
+export const foundLayers = pgTable(
+  'found_layers',
+  {
+    jobId: text('job_id')
+      .notNull()
+      .references(() => jobs.id, { onDelete: 'cascade' }),
+    /** Distance from the chosen layer, finer ones below 0 */
+    fromChosen: integer('from_chosen').notNull(),
+    resolution: doublePrecision().notNull(),
+    /** Page ids, float64 little-endian */
+    pages: bytea().notNull(),
+    /** int32 little-endian */
+    communities: bytea().notNull(),
+  },
+  (t) => [primaryKey({ columns: [t.jobId, t.fromChosen] })],
 )
 
 /** Figures of a job's clustering as a whole: layers, silhouettes, churn, died lineages. */

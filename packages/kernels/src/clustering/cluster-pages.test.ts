@@ -1,7 +1,9 @@
 import { expect, test } from 'vitest'
+import { agreement } from './agreement.ts'
 import { type Clustering, clusterPages } from './cluster-pages.ts'
 import { evaluateClustering } from './evaluate.ts'
 import { bruteProduct, noise, topics } from './testing.ts'
+import { takeRows } from './vectors.ts'
 
 const run = (vectors: Float32Array, dims: number, options = {}): Promise<Clustering> =>
   clusterPages(vectors, dims, options, { multiply: bruteProduct })
@@ -46,6 +48,75 @@ test('the same pages give the same layers', async () => {
   const [a, b] = [await run(vectors, 16), await run(vectors, 16)]
   expect(a.layers).toEqual(b.layers)
   expectNested(a)
+})
+
+const chosenLabels = ({ layers, chosen }: Clustering): Int32Array => layers[chosen]!.labels
+
+/** Overlapping topics, so that many partitions are hardly less good than the best. */
+const overlapping = (pages: number, seed: number) => topics(pages, 9, 16, 1.6, seed)
+
+test.each([
+  ['noise', noise(400, 16, 3), {}],
+  ['overlapping topics', overlapping(600, 5), {}],
+  ['a target of clusters', overlapping(600, 6), { targetClusters: 14 }],
+  ['equal pages among others', Float32Array.from([...overlapping(300, 7), ...overlapping(300, 7)]), {}],
+])('goes on from itself without a change, over any number of runs (%s)', async (_, vectors, options) => {
+  // The first goes on from fewer pages, so that the second goes on from what was carried over.
+  const few = await run(vectors.subarray(0, 16 * 200), 16, options)
+  const previous = few.found.map((layer) => {
+    const communities = new Int32Array(vectors.length / 16).fill(-1)
+    communities.set(layer.communities)
+    return { ...layer, communities }
+  })
+  let last = await run(vectors, 16, { ...options, previous })
+  for (let again = 0; again < 2; again++) {
+    const next = await run(vectors, 16, { ...options, previous: last.found })
+    expect(next.layers).toEqual(last.layers)
+    expect(next.chosen).toBe(last.chosen)
+    last = next
+  }
+  expectNested(last)
+})
+
+test('a few new pages leave the topics of the others, which found anew are others', async () => {
+  const vectors = overlapping(630, 8)
+  const before = await run(vectors.subarray(0, 600 * 16), 16)
+  const previous = before.found.map((layer) => ({
+    ...layer,
+    communities: Int32Array.from({ length: 630 }, (_, page) => layer.communities[page] ?? -1),
+  }))
+  const [kept, anew] = [await run(vectors, 16, { previous }), await run(vectors, 16)]
+  const alike = (found: Clustering) => agreement(chosenLabels(before), chosenLabels(found).subarray(0, 600)).ari
+  expect(alike(kept)).toBeGreaterThan(0.85)
+  expect(alike(kept)).toBeGreaterThan(alike(anew) + 0.1)
+  expect(kept.criterion).toContain('the partition of the run before')
+  expectNested(kept)
+})
+
+test('communities that no longer hold are found anew', async () => {
+  const vectors = topics(600, 8, 24, 0.6)
+  const anew = await run(vectors, 24)
+  const arbitrary = anew.found.map((layer) => ({
+    ...layer,
+    communities: layer.communities.map((_, page) => Math.floor(page / 40)),
+  }))
+  expect((await run(vectors, 24, { previous: arbitrary })).layers).toEqual(anew.layers)
+  const unknown = anew.found.map((layer) => ({ ...layer, communities: new Int32Array(600).fill(-1) }))
+  expect((await run(vectors, 24, { previous: unknown })).layers).toEqual(anew.layers)
+})
+
+test('pages that come together make a topic of their own beside those that were there', async () => {
+  const vectors = topics(640, 8, 24, 0.6)
+  const old = Int32Array.from({ length: 640 }, (_, page) => page).filter((page) => page % 8 < 7)
+  const before = await run(takeRows(vectors, 24, old), 24)
+  const previous = before.found.map((layer) => {
+    const communities = new Int32Array(640).fill(-1)
+    for (const [i, page] of old.entries()) communities[page] = layer.communities[i]!
+    return { ...layer, communities }
+  })
+  const now = await run(vectors, 24, { previous })
+  expect(before.layers[before.chosen]!.clusters).toBe(7)
+  expect(now.layers[now.chosen]!.clusters).toBe(8)
 })
 
 test.each([0, 1, 2, 3, 5, 10, 30])('clusters a wiki of %i pages', async (pages) => {

@@ -1,6 +1,7 @@
 import type { Multiply } from '../multiply.ts'
 import { findNeighbours } from '../neighbours/find-neighbours.ts'
 import type { Neighbours } from '../neighbours/neighbour-lists.ts'
+import type { FoundLayer } from './carry-over.ts'
 import { findLayers, type Layer } from './layers.ts'
 import { farNodes, memberships } from './members.ts'
 import { degrees, type Graph, neighbourGraph } from './neighbour-graph.ts'
@@ -14,6 +15,8 @@ export type ClusterOptions = {
   targetClusters?: number
   /** Pages up to which every pair is compared; by default 20,000 */
   exactUpTo?: number
+  /** Found layers of the run before, by page (−1 for one that is new or says something else now): its topics are kept where they still hold */
+  previous?: readonly FoundLayer[]
   /** Of the cells by which neighbours are found beyond that; nothing else is random */
   seed?: number
 }
@@ -34,6 +37,8 @@ export type Clustering = {
   /** Index in `layers` of the layer that figures speak of */
   chosen: number
   criterion: string
+  /** What the next run can go on from, by page; also of layers that were left out */
+  found: FoundLayer[]
   /** The vectors at unit length, [pages × dims] */
   vectors: Float32Array
   /** Neighbour graph of the distinct vectors, with the distinct vector of each page */
@@ -78,6 +83,7 @@ export async function clusterPages(
     sizes: distinct.counts,
     minClusterSize,
     targetClusters: options.targetClusters,
+    previous: options.previous?.map((layer) => ({ ...layer, communities: ofNodes(layer.communities, distinct) })),
     onStep: (share) => step(shareOfNeighbours + (0.95 - shareOfNeighbours) * share),
   })
   const ground = { graph, neighbours, vectors, dims, distinctOf: distinct.of, minClusterSize }
@@ -89,6 +95,11 @@ export async function clusterPages(
     layers,
     chosen,
     criterion: criterion(options, found.layers[found.chosen]!),
+    found: found.layers.map(({ communities, resolution }, i) => ({
+      fromChosen: i - found.chosen,
+      communities: distinct.of.map((node) => communities[node]!),
+      resolution,
+    })),
     vectors,
     graph,
     distinctOf: distinct.of,
@@ -98,6 +109,13 @@ export async function clusterPages(
 
 function defaultMinClusterSize(pages: number): number {
   return Math.max(2, Math.round(Math.cbrt(pages) / 2))
+}
+
+/** Pages that are equal are one node, which has the community of the first of them that has one. */
+function ofNodes(communities: Int32Array, { rows, of }: { rows: Int32Array; of: Int32Array }): Int32Array {
+  const ofNode = new Int32Array(rows.length).fill(-1)
+  for (let page = of.length - 1; page >= 0; page--) if (communities[page]! >= 0) ofNode[of[page]!] = communities[page]!
+  return ofNode
 }
 
 type Ground = {
@@ -157,10 +175,12 @@ function noNeighbours(nodes: number): Neighbours {
   return { k: 1, indices: new Int32Array(nodes).fill(-1), similarities: new Float32Array(nodes), recall: 1 }
 }
 
-function criterion({ targetClusters }: ClusterOptions, { resolution, persistence }: Layer): string {
-  return targetClusters
-    ? `number of clusters nearest to ${targetClusters}, at resolution ${resolution.toFixed(3)}`
-    : `most persistent partition between resolutions 0.5 and 1.4: ${persistence.toFixed(3)} at ${resolution.toFixed(3)}`
+function criterion({ targetClusters }: ClusterOptions, { resolution, persistence, carried }: Layer): string {
+  const at = `${persistence.toFixed(3)} at ${resolution.toFixed(3)}`
+  if (targetClusters) return `number of clusters nearest to ${targetClusters}, at resolution ${resolution.toFixed(3)}`
+  return carried
+    ? `the partition of the run before, no other being clearly more persistent: ${at}`
+    : `most persistent partition between resolutions 0.5 and 1.4: ${at}`
 }
 
 function stepper({ progress, signal }: ClusterHooks): (share: number) => void {

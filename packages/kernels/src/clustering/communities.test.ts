@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { aggregate, findCommunities, type Level } from './communities.ts'
+import { aggregate, findCommunities, type Level, modularity, settleNodes } from './communities.ts'
 import { degrees, neighbourGraph } from './neighbour-graph.ts'
 import { bruteNearest, noise, topics } from './testing.ts'
 import { unitVectors } from './vectors.ts'
@@ -11,7 +11,7 @@ function levelOf(vectors: Float32Array, dims: number, k: number): Level {
 }
 
 /** By the definition, over all pairs of nodes. */
-function modularity({ graph, masses }: Level, labels: ArrayLike<number>, resolution: number): number {
+function modularityOfPairs({ graph, masses }: Level, labels: ArrayLike<number>, resolution: number): number {
   const all = masses.reduce((a, b) => a + b, 0)
   let sum = 0
   for (let a = 0; a < graph.nodes; a++) {
@@ -32,7 +32,7 @@ function bruteBest(level: Level, resolution: number): number {
   const labels = new Array<number>(nodes).fill(0)
   const place = (node: number, used: number): void => {
     if (node === nodes) {
-      best = Math.max(best, modularity(level, labels, resolution))
+      best = Math.max(best, modularityOfPairs(level, labels, resolution))
       return
     }
     for (let label = 0; label <= used; label++) {
@@ -47,7 +47,7 @@ function bruteBest(level: Level, resolution: number): number {
 test.each([1, 2, 3, 4])('comes within 5 %% of the best partition of nine nodes (seed %i)', (seed) => {
   const level = levelOf(topics(9, 3, 6, 0.8, seed), 6, 3)
   const best = bruteBest(level, 1)
-  const found = modularity(level, findCommunities(level, { resolution: 1, rounds: 2 }), 1)
+  const found = modularityOfPairs(level, findCommunities(level, { resolution: 1, rounds: 2 }), 1)
   expect(found).toBeGreaterThan(best - 0.05 * Math.abs(best))
 })
 
@@ -83,4 +83,15 @@ test('joining nodes to one keeps the weight and the mass of all', () => {
   const sum = (values: ArrayLike<number>) => Array.from(values).reduce((a, b) => a + b, 0)
   expect(sum(joined.graph.weights)).toBeCloseTo(sum(level.graph.weights), 3)
   expect(sum(joined.masses)).toBeCloseTo(sum(level.masses), 6)
+})
+
+test('modularity is that of the definition, and settling raises it until nothing moves', () => {
+  const level = levelOf(noise(120, 8), 8, 6)
+  for (const resolution of [0.5, 1, 4]) {
+    const start = Int32Array.from({ length: 120 }, (_, node) => node % 11)
+    const settled = settleNodes(level, start, resolution)
+    expect(modularity(level, start, resolution)).toBeCloseTo(modularityOfPairs(level, start, resolution), 9)
+    expect(modularity(level, settled, resolution)).toBeGreaterThan(modularity(level, start, resolution))
+    expect(settleNodes(level, settled, resolution)).toEqual(settled)
+  }
 })

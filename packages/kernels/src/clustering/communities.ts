@@ -31,9 +31,33 @@ export function findCommunities(level: Level, options: CommunityOptions): Int32A
   return renumber(labels).labels
 }
 
-/** Only the last step of it: nodes move one by one between the given communities, which neither split nor join. */
+/**
+ * Only the last step of it: nodes move one by one between the given communities, which neither split nor join, until none would:
+ * what comes of it settles to itself. Every move raises modularity, so that it ends.
+ */
 export function settleNodes(level: Level, initial: Int32Array, resolution: number, within?: Int32Array): Int32Array {
-  return renumber(moveNodes(level, renumber(initial).labels, resolution, within)).labels
+  let labels = renumber(initial).labels
+  for (;;) {
+    const settled = moveNodes(level, labels, resolution, within)
+    if (settled.every((label, node) => label === labels[node])) return renumber(settled).labels
+    labels = settled
+  }
+}
+
+/** Weight inside communities less γ times what their degrees would have by chance, as shares of all weight (Newman 2016). */
+export function modularity({ graph, masses }: Level, labels: Int32Array, resolution: number): number {
+  const totals = new Float64Array(labels.reduce((most, label) => Math.max(most, label), -1) + 1)
+  let all = 0
+  let inside = 0
+  for (let node = 0; node < labels.length; node++) {
+    const label = labels[node]!
+    totals[label]! += masses[node]!
+    all += masses[node]!
+    for (let edge = graph.starts[node]!; edge < graph.starts[node + 1]!; edge++)
+      if (labels[graph.targets[edge]!] === label) inside += graph.weights[edge]!
+  }
+  if (all === 0) return 0
+  return inside / all - resolution * totals.reduce((sum, total) => sum + (total / all) ** 2, 0)
 }
 
 /** Only the first step of it: groups of a few nodes, which later steps can take as their nodes. */

@@ -24,3 +24,15 @@ function entropy(sizes: Map<number, number>, all: number): number {
   for (const size of sizes.values()) if (size > 0) sum -= (size / all) * Math.log(size / all)
   return sum
 }
+
+/** Parts of `a` cut along the borders of `b`. */
+export function intersect(a: Int32Array, b: Int32Array): Int32Array {
+  const width = b.reduce((most, label) => Math.max(most, label), -1) + 2
+  const numbers = new Map<number, number>()
+  return a.map((label, node) => {
+    const key = label * width + b[node]! + 1
+    const number = numbers.get(key) ?? numbers.size
+    numbers.set(key, number)
+    return number
+  })
+}

@@ -8,17 +8,20 @@ import {
   clusterPages,
   type Evaluation,
   evaluateClustering,
+  type FoundLayer,
   VectorError,
 } from '@tagloom/kernels'
 import { answerParent, type Native } from '@tagloom/service-kit/worker'
 import { matchPreviousRun, type RunLineages } from './match-previous-run.ts'
-import { type PreviousRun, readPreviousRun } from './read-previous-run.ts'
+import { type PreviousRun, readPreviousLayers, readPreviousRun } from './read-previous-run.ts'
 
 export interface ClusterInput {
   readonly databaseUrl: string
   readonly jobId: string
   readonly model: string
   readonly previousJobId: string | null
+  /** Whether to go on from the topics of that run */
+  readonly keepTopics: boolean
   readonly options: ClusterOptions
   readonly products: ProductOptions
   readonly seed: number
@@ -37,6 +40,8 @@ export interface Clustered {
   readonly chosen: number
   readonly criterion: string
   readonly minClusterSize: number
+  /** What the wiki's next run goes on from */
+  readonly found: readonly FoundLayer[]
   readonly evaluation: Evaluation
   /** null where no other seed was to be tried */
   readonly seedStability: SeedStability | null
@@ -54,6 +59,7 @@ export interface Fault {
 interface Read {
   readonly pages: JobVectors
   readonly previous: PreviousRun | undefined
+  readonly previousLayers: readonly FoundLayer[]
 }
 
 /**
@@ -73,10 +79,13 @@ answerParent<ClusterInput, Clustered | Fault, Told>(async (input, report, native
   }
 })
 
-async function readAll(db: Database, { jobId, model, previousJobId }: ClusterInput): Promise<Read> {
+async function readAll(db: Database, { jobId, model, previousJobId, keepTopics }: ClusterInput): Promise<Read> {
   const pages = await readJobVectors(db, jobId, model)
-  const previous = previousJobId === null ? undefined : await readPreviousRun(db, previousJobId, pages.dims)
-  return { pages, previous }
+  if (previousJobId === null) return { pages, previous: undefined, previousLayers: [] }
+  const previous = await readPreviousRun(db, previousJobId, pages.dims)
+  const { pageIds } = pages
+  const previousLayers = keepTopics ? await readPreviousLayers(db, { jobId, previousJobId, pageIds }) : []
+  return { pages, previous, previousLayers }
 }
 
 async function faultOr(db: Database, { pages }: Read, work: () => Promise<Clustered>) {
@@ -91,9 +100,9 @@ async function faultOr(db: Database, { pages }: Read, work: () => Promise<Cluste
 }
 
 /** Moved to the service instead of copied. */
-const buffersOf = ({ layers }: Clustered): ArrayBuffer[] => [
+const buffersOf = ({ layers, found }: Clustered): ArrayBuffer[] => [
   ...new Set(
-    layers.flatMap((layer) =>
+    [...layers, ...found].flatMap((layer) =>
       Object.values(layer).flatMap((value) => (ArrayBuffer.isView(value) ? [value.buffer as ArrayBuffer] : [])),
     ),
   ),
@@ -112,41 +121,46 @@ const shareOfLayers = 0.8
 
 async function cluster(
   input: ClusterInput,
-  { pages, previous }: Read,
+  { pages, previous, previousLayers }: Read,
   products: Products,
   report: (share: number) => void,
 ): Promise<Clustered> {
   const { seed, otherSeeds } = input
   const { pageIds, goldLabels } = pages
   const dims = Math.max(1, pages.dims)
-  const work = 1 + shareOfLayers * otherSeeds
+  const carried = previousLayers.length > 0
+  const work = 1 + shareOfLayers * (otherSeeds + (carried && otherSeeds > 0 ? 1 : 0))
   const began = performance.now()
-  const layersBy = (nth: number, done: number) =>
-    layersOf({ vectors: pages.vectors, dims, options: input.options, seed: seed + nth }, products, (share) =>
-      report((done + shareOfLayers * share) / work),
+  const layersBy = (nth: number, done: number, from: readonly FoundLayer[] = []) =>
+    layersOf(
+      { vectors: pages.vectors, dims, options: { ...input.options, seed: seed + nth, previous: from } },
+      products,
+      (share) => report((done + shareOfLayers * share) / work),
     )
-  const found = await layersBy(0, 0)
+  const found = await layersBy(0, 0, previousLayers)
   const seconds = (performance.now() - began) / 1000
   const evaluation = await evaluateClustering(found, dims, products.multiply, goldLabels)
-  const seedStability = await stabilityOf(found, otherSeeds, (nth) => layersBy(nth, 1 + shareOfLayers * (nth - 1)))
+  const seedStability = await stabilityOf(otherSeeds, async (nth) =>
+    nth === 0 && !carried ? found : layersBy(nth, 1 + shareOfLayers * (carried ? nth : nth - 1)),
+  )
   const lineages = matchPreviousRun(found, pageIds, dims, input.jobId, previous)
   report(1)
   const { layers, chosen, criterion, minClusterSize } = found
-  return { pageIds, dims, layers, chosen, criterion, minClusterSize, evaluation, seedStability, lineages, seconds }
+  const result = { pageIds, dims, layers, chosen, criterion, minClusterSize, found: found.found }
+  return { ...result, evaluation, seedStability, lineages, seconds }
 }
 
 interface LayersInput {
   readonly vectors: Float32Array
   readonly dims: number
   readonly options: ClusterOptions
-  readonly seed: number
 }
 
 const layersOf = (
-  { vectors, dims, options, seed }: LayersInput,
+  { vectors, dims, options }: LayersInput,
   products: Products,
   progress: (share: number) => void,
-): Promise<Clustering> => clusterPages(vectors, dims, { ...options, seed }, { multiply: products.multiply, progress })
+): Promise<Clustering> => clusterPages(vectors, dims, options, { multiply: products.multiply, progress })
 
 export interface SeedStability {
   readonly seeds: number
@@ -154,16 +168,19 @@ export interface SeedStability {
   readonly least_ari: number
 }
 
-/** Adjusted Rand index of the chosen layer with that of each other seed; pages outside are one more cluster. */
+/**
+ * Adjusted Rand index of the chosen layer with that of each other seed, all found anew (from the run before they would agree in any case);
+ * pages outside are one more cluster.
+ * @param layersBy the nth other seed, and by the job's own for 0
+ */
 async function stabilityOf(
-  found: Clustering,
   seeds: number,
-  again: (nth: number) => Promise<Clustering>,
+  layersBy: (nth: number) => Promise<Clustering>,
 ): Promise<SeedStability | null> {
   if (seeds === 0) return null
-  const labels = chosenLabels(found)
+  const labels = chosenLabels(await layersBy(0))
   const agreements: number[] = []
-  for (let nth = 1; nth <= seeds; nth++) agreements.push(agreement(labels, chosenLabels(await again(nth))).ari)
+  for (let nth = 1; nth <= seeds; nth++) agreements.push(agreement(labels, chosenLabels(await layersBy(nth))).ari)
   const mean = agreements.reduce((sum, ari) => sum + ari, 0) / seeds
   return { seeds, mean_ari: mean, least_ari: Math.min(...agreements) }
 }

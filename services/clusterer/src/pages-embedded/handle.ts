@@ -1,5 +1,5 @@
 import { type Message, Reject } from '@tagloom/bus'
-import { events, toMessage } from '@tagloom/contracts'
+import { events, jobOptionDefaults, toMessage } from '@tagloom/contracts'
 import { finishStep, type Job, openStage, readClusteringFigures, readJob, storeClustering } from '@tagloom/database'
 import type { ProductOptions } from '@tagloom/inference'
 import { type HandlerDeps, handleOnce, JobMetrics, runInWorker } from '@tagloom/service-kit'
@@ -44,6 +44,7 @@ export async function handlePagesEmbedded(message: Embedded, deps: ClusterDeps):
       await storeClustering(tx, job_id, {
         clusters: clustersToStore(found.layers, found.chosen, found.dims, found.lineages.lineages),
         members: whileItGoesOn(membersToStore(found.layers, found.pageIds), message.signal),
+        found: { pageIds: found.pageIds, layers: found.found },
         figures,
       })
       const { done, total } = await finishStep(tx, job_id, 'cluster')
@@ -67,6 +68,7 @@ async function cluster(message: Embedded, deps: ClusterDeps, job: Job): Promise<
     jobId: job.id,
     model: job.model ?? message.data.model,
     previousJobId: job.previousJobId,
+    keepTopics: job.options.keep_topics ?? jobOptionDefaults.keep_topics,
     options: {
       ...(minClusterSize === undefined ? {} : { minClusterSize }),
       ...(targetClusters === undefined ? {} : { targetClusters }),

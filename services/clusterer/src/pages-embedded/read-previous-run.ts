@@ -1,4 +1,13 @@
-import { type Database, listJobPageIds, readMembers, readStoredClusters, type StoredCluster } from '@tagloom/database'
+import {
+  type Database,
+  listJobPageIds,
+  listUnchangedPageIds,
+  readFoundLayers,
+  readMembers,
+  readStoredClusters,
+  type StoredCluster,
+} from '@tagloom/database'
+import type { FoundLayer } from '@tagloom/kernels'
 
 /** The run before, as arrays that move between threads. */
 export interface PreviousRun {
@@ -46,4 +55,23 @@ function centroidsOf(clusters: readonly StoredCluster[], dims: number): Float32A
   const centroids = new Float32Array(clusters.length * dims)
   for (const [i, { centroid }] of clusters.entries()) if (centroid.length === dims) centroids.set(centroid, i * dims)
   return centroids
+}
+
+interface Runs {
+  readonly jobId: string
+  readonly previousJobId: string
+  /** Pages of the job that have a vector, ascending */
+  readonly pageIds: Float64Array
+}
+
+/** What the run before found, for this run's pages: a page that is new, or says something else now, is in no community. */
+export async function readPreviousLayers(db: Database, { jobId, previousJobId, pageIds }: Runs): Promise<FoundLayer[]> {
+  const stored = await readFoundLayers(db, previousJobId)
+  if (stored.length === 0) return []
+  const unchanged = new Set(await listUnchangedPageIds(db, jobId, previousJobId))
+  return stored.map(({ fromChosen, resolution, pageIds: pagesBefore, communities }) => {
+    const before = new Map(Array.from(pagesBefore, (page, i) => [page, communities[i]!]))
+    const now = pageIds.map((page) => (unchanged.has(page) ? (before.get(page) ?? -1) : -1))
+    return { fromChosen, resolution, communities: Int32Array.from(now) }
+  })
 }

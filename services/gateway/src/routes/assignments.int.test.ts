@@ -50,7 +50,12 @@ async function completedRun(): Promise<string> {
       { ...born, no: 0, layer: 0, parentNo: 1, chosen: true, lineageId: 'fine' },
       { ...born, no: 1, layer: 1, parentNo: null, chosen: false, lineageId: 'broad' },
     ]
-    await storeClustering(tx, id, { clusters, members: [], figures: { left_out_share: 0.1 } })
+    await storeClustering(tx, id, {
+      clusters,
+      members: [],
+      found: { pageIds: new Float64Array(), layers: [] },
+      figures: { left_out_share: 0.1 },
+    })
     await saveTags(tx, id)
     await completeJob(tx, id, {})
     return id
