@@ -105,6 +105,8 @@ function sendProblem(request: FastifyRequest, reply: FastifyReply, answer: Answe
   // Also where a request failed before any hook of ours, such as a malformed address.
   reply.header('x-request-id', request.id)
   if (answer.retryAfterSeconds) reply.header('retry-after', answer.retryAfterSeconds)
+  // A sender that fell silent may go on at any time: what it sends then must not be taken for another request.
+  if (status === 408) reply.header('connection', 'close')
   if (status === 401) reply.header('www-authenticate', 'Bearer realm="tagloom"')
   // Serialized here and not by the route's schema: hooks and 404s have none.
   return reply.code(status).type('application/problem+json').serializer(JSON.stringify).send(problem)

@@ -2,11 +2,12 @@ import type { Readable } from 'node:stream'
 import { ProblemError } from '../http/problem.ts'
 
 /**
- * The chunks of a body for as long as they come. Time that the taker needs between two of them does not count.
+ * The chunks of a body for as long as they come. Time that the taker needs between two of them does not count. A taker that
+ * stops early leaves the rest to flow away unread: a body that was cut off here would hold up its connection's next request for ever.
  * @throws ProblemError request_timeout after `silenceMs` without a byte
  */
 export async function* whileItFlows(body: Readable, silenceMs: number): AsyncGenerator<Buffer> {
-  const chunks = body[Symbol.asyncIterator]() as AsyncIterator<Buffer>
+  const chunks = body.iterator({ destroyOnReturn: false }) as AsyncIterator<Buffer>
   try {
     for (;;) {
       const next = await within(chunks.next(), silenceMs)
@@ -15,7 +16,10 @@ export async function* whileItFlows(body: Readable, silenceMs: number): AsyncGen
     }
   } finally {
     // Not awaited: a stream that hangs would hold this up too.
-    chunks.return?.().catch(() => {})
+    chunks.return?.().then(
+      () => body.resume(),
+      () => {},
+    )
   }
 }
 

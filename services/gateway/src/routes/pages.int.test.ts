@@ -1,4 +1,4 @@
-import { request } from 'node:http'
+import { Agent, request } from 'node:http'
 import { Readable } from 'node:stream'
 import { json } from 'node:stream/consumers'
 import { pipeline } from 'node:stream/promises'
@@ -147,6 +147,27 @@ describe('an import', () => {
     // The next replacing import may begin once the broken one is given up.
     await expect.poll(async () => (await send('', '?replace=true')).status).toBe(200)
     expect((await gateway.call(key, 'GET', `/api/wikis/${wiki}`)).body.page_count).toBe(1001)
+  })
+
+  it('that is refused in mid-body leaves its connection to the next request', async () => {
+    if (!gateway.app.server.listening) await gateway.app.listen({ host: '127.0.0.1', port: 0 })
+    const agent = new Agent({ keepAlive: true, maxSockets: 1 })
+    const ask = (method: string, path: string, body = ''): Promise<{ code?: string; id?: number }> =>
+      new Promise((resolve, reject) => {
+        const headers = { 'x-api-key': key, 'content-type': 'application/json' }
+        const signal = AbortSignal.timeout(10_000)
+        const sent = request(`${gateway.app.listeningOrigin}${path}`, { method, headers, agent, signal }, (answer) =>
+          json(answer).then(resolve as never, reject),
+        )
+        sent.on('error', reject)
+        sent.end(body)
+      })
+    try {
+      expect((await ask('POST', `/api/wikis/${wiki}/pages`, 'x'.repeat(4_000_000))).code).toBe('malformed_json')
+      expect((await ask('GET', `/api/wikis/${wiki}`)).id).toBe(wiki)
+    } finally {
+      agent.destroy()
+    }
   })
 
   it('of 200 MB takes little memory and keeps answering others', { timeout: 120_000 }, async () => {
