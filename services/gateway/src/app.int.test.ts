@@ -114,6 +114,9 @@ describe('a problem', () => {
     ['POST', '/api/wikis', { name: 5 }, 400, 'validation_failed', /body\/name must be string/],
     ['POST', '/api/wikis', { name: 'x', more: 1 }, 400, 'validation_failed', /body/],
     ['GET', '/api/wikis?cursor=xyz', undefined, 400, 'invalid_cursor', /next_cursor/],
+    ['GET', '/api/wikis?name=a%00b', undefined, 400, 'validation_failed', /query\/name holds the character U\+0000/],
+    ['GET', '/api/jobs/a%00b', undefined, 400, 'validation_failed', /params\/job_id holds/],
+    ['POST', '/api/wikis', { name: '\0' }, 400, 'validation_failed', /body\/name holds/],
     ['GET', '/api/wikis/999999', undefined, 404, 'wiki_not_found', /no wiki 999999/],
     ['GET', '/api/wikis/999999/pages', undefined, 404, 'wiki_not_found', /no wiki/],
     ['GET', '/api/tags/cluster-metrics/999999', undefined, 404, 'wiki_not_found', /no wiki/],
@@ -243,6 +246,23 @@ describe('a request', () => {
     },
   )
 })
+
+it.each([1.5, -1, 9e18, 1e300, '\0', 'x', null])(
+  'a list refuses the made-up cursor %j, whatever it lists',
+  async (value) => {
+    const wiki = await createTestWiki(db)
+    const { paths } = (await gateway.app.inject('/docs/json')).json() as { paths: Record<string, { get?: Operation }> }
+    const lists = Object.entries(paths).filter(([, { get }]) => JSON.stringify(get ?? '').includes('"cursor"'))
+    expect(lists.length).toBeGreaterThan(8)
+    for (const [path] of lists)
+      for (const position of [[value], [value, value], [1, value]]) {
+        const cursor = Buffer.from(JSON.stringify(position)).toString('base64url')
+        const url = `${path.replace('{wiki_id}', String(wiki))}?cursor=${cursor}`
+        const { status } = await gateway.call(admin, 'GET', url)
+        expect([url, status]).toEqual([url, expect.toSatisfy((code: number) => code < 500)])
+      }
+  },
+)
 
 describe('wikis', () => {
   it('are made once, listed by cursor and found by name', async () => {

@@ -5,7 +5,8 @@ import { Value } from 'typebox/value'
 
 /**
  * Checks requests by TypeBox itself. Parameters, query and headers arrive as text, so they are converted to the types of their schema
- * and get its defaults; a body is JSON and must be right as it is: "5" is no number there.
+ * and get its defaults; a body is JSON and must be right as it is: "5" is no number there. Text with U+0000, which no text of the
+ * database can hold, is refused wherever it stands.
  */
 export const compileValidator: FastifySchemaCompiler<TSchema> = ({ schema, httpPart }) => {
   const check = Compile(schema)
@@ -18,7 +19,23 @@ export const compileValidator: FastifySchemaCompiler<TSchema> = ({ schema, httpP
   }
   return (given: unknown) => {
     const value = httpPart === 'body' ? (given ?? null) : fromText(given as object)
-    if (check.Check(value)) return { value }
+    if (check.Check(value)) {
+      const path = pathOfNul(value, '')
+      return path === undefined ? { value } : { error: [{ instancePath: path, message: nulMessage }] as never }
+    }
     return { error: [...check.Errors(value)].map(({ instancePath, message }) => ({ instancePath, message })) as never }
   }
+}
+
+const nulMessage = 'holds the character U+0000, which no stored text can: leave it out'
+
+/** Where the first text with U+0000 stands, by a JSON pointer; undefined where there is none. */
+function pathOfNul(value: unknown, path: string): string | undefined {
+  if (typeof value === 'string') return value.includes('\0') ? path : undefined
+  if (typeof value !== 'object' || value === null) return undefined
+  for (const [key, each] of Object.entries(value)) {
+    const found = key.includes('\0') ? path : pathOfNul(each, `${path}/${key}`)
+    if (found !== undefined) return found
+  }
+  return undefined
 }

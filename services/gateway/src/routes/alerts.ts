@@ -52,7 +52,7 @@ export const alertRoutes: Routes =
       async ({ params, query }) => {
         const wiki = await findWiki(db, params.wiki_id)
         const limit = query.limit!
-        const [beforeId] = decodeCursor(query.cursor, 'number') ?? []
+        const [beforeId] = decodeCursor(query.cursor, 'id') ?? []
         const rows = await listAlerts(db, {
           wikiId: wiki.id,
           limit: limit + 1,

@@ -55,7 +55,7 @@ export const apiKeyRoutes: Routes =
         },
       },
       async ({ query }) => {
-        const [afterId] = decodeCursor(query.cursor, 'number') ?? []
+        const [afterId] = decodeCursor(query.cursor, 'int4') ?? []
         const limit = query.limit!
         return toList(await listApiKeys(db, limit + 1, afterId), limit, (row) => [row.id], toApiKey)
       },

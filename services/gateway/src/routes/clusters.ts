@@ -27,7 +27,7 @@ export const clusterRoutes: Routes =
         if (jobId === null) return { items: [], next_cursor: null }
         if (query.job_id !== undefined) await refuseOtherWikisJob(query.job_id, wiki.id)
         const limit = query.limit!
-        const after = decodeCursor(query.cursor, 'number', 'number')
+        const after = decodeCursor(query.cursor, 'int4', 'int4')
         const rows = await listClusters(db, {
           jobId,
           layer: query.layer,

@@ -76,7 +76,7 @@ export const decisionRoutes: Routes = (deps) => async (app) => {
     async ({ params, query }) => {
       const wiki = await findWiki(db, params.wiki_id)
       const limit = query.limit!
-      const [afterId] = decodeCursor(query.cursor, 'number') ?? []
+      const [afterId] = decodeCursor(query.cursor, 'id') ?? []
       const rows = await listDecisions(db, { wikiId: wiki.id, limit: limit + 1, afterId, kind: query.kind })
       return toList(rows, limit, (row) => [row.id], toDecision)
     },

@@ -103,7 +103,7 @@ export const jobRoutes: Routes = (deps) => async (app) => {
         await findWiki(db, query.wiki_id)
       }
       const limit = query.limit!
-      const before = decodeCursor(query.cursor, 'number', 'string')
+      const before = decodeCursor(query.cursor, 'time', 'text')
       const rows = await listJobs(db, {
         limit: limit + 1,
         before: before && { createdAt: new Date(before[0]), id: before[1] },

@@ -191,7 +191,7 @@ function toListRuns(wikiId: number, query: RunListQuery): ListRuns {
     limit: query.limit!,
     sort: query.sort!,
     order: query.order!,
-    after: decodeCursor(query.cursor, 'number', 'string'),
+    after: decodeCursor(query.cursor, query.sort === 'created_at' ? 'time' : 'number', 'text'),
     since: query.since === undefined ? undefined : new Date(query.since),
     until: query.until === undefined ? undefined : new Date(query.until),
     dryRun: query.dry_run,

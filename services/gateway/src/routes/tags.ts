@@ -23,7 +23,7 @@ export const tagRoutes: Routes =
       async ({ params, query }) => {
         const wiki = await findWiki(db, params.wiki_id)
         const limit = query.limit!
-        const after = decodeCursor(query.cursor, 'number', 'number')
+        const after = decodeCursor(query.cursor, 'int4', 'int4')
         const rows = await listTags(db, {
           wikiId: wiki.id,
           jobId: wiki.currentJobId,

@@ -40,7 +40,7 @@ export const wikiRoutes: Routes =
       },
       async ({ query, caller }) => {
         const limit = query.limit!
-        const [afterId] = decodeCursor(query.cursor, 'number') ?? []
+        const [afterId] = decodeCursor(query.cursor, 'int4') ?? []
         const rows = await listWikis(db, { limit: limit + 1, afterId, name: query.name, wikiIds: caller.wikiIds })
         const pages = await countPages(
           db,
