@@ -21,7 +21,7 @@ export async function realWiki(path?: string, mostPages = fewPages): Promise<Wik
   const chunks: Uint8Array[] = []
   for await (const chunk of source.lines()) chunks.push(chunk)
   const lines = Buffer.concat(chunks).toString().trim().split('\n')
-  const pages = lines.map((line) => JSON.parse(line) as WikiPage)
+  const pages = lines.map((line) => JSON.parse(line) as WikiPage).filter((page) => page.text !== undefined)
   if (path !== undefined) return pages
   const step = Math.max(1, pages.length / mostPages)
   const kept = Array.from({ length: Math.min(mostPages, pages.length) }, (_, i) => pages[Math.floor(i * step)]!)
@@ -39,6 +39,7 @@ export async function realWikiSource(path?: string, mostPages = fewPages): Promi
       for (const page of pages) yield Buffer.from(`${JSON.stringify(page)}\n`)
     },
     pageOnLine: (line) => pages[line - 1]!.id,
-    skipped: [],
+    reasonOnLine: () => undefined,
+    notes: [],
   }
 }

@@ -1,6 +1,9 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import type { RunRecord } from '@tagloom/contracts'
 import { type Database, openDatabase } from '@tagloom/database'
-import { startTestSystem, type TestSystem } from '@tagloom/launcher/testing'
+import { startTestSystem, type TestSystem, wikiAt } from '@tagloom/launcher/testing'
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 
 /** Small and strange wikis, each through the whole pipeline. All are asked for at once, as a busy day would. */
@@ -114,6 +117,25 @@ test('a wiki of no pages has no run: the job is refused with what to do', async 
   const { status, body } = await system.call('POST', `/wikis/${id}/jobs`, {})
   expect(status).toBe(409)
   expect(body).toMatchObject({ code: 'wiki_empty', detail: expect.stringContaining('POST some to') })
+})
+
+test('a page whose file can no longer be read is not deleted by the next import of its folder', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'strange-wiki-'))
+  try {
+    for (const name of ['bread', 'water', 'salt']) writeFileSync(join(folder, `${name}.md`), `# ${name}`)
+    const wikiId = await system.import(await wikiAt(folder))
+    const idsNow = async () =>
+      (await system.call('GET', `/wikis/${wikiId}/pages`)).body.items.map((page: Page) => page.id)
+    writeFileSync(join(folder, 'bread.md'), Buffer.from([0xe9]))
+    rmSync(join(folder, 'salt.md'))
+    await system.import(await wikiAt(folder))
+    expect(await idsNow()).toEqual(['bread.md', 'salt.md', 'water.md'])
+    writeFileSync(join(folder, 'bread.md'), '# bread')
+    await system.import(await wikiAt(folder))
+    expect(await idsNow()).toEqual(['bread.md', 'water.md'])
+  } finally {
+    rmSync(folder, { recursive: true })
+  }
 })
 
 test('one page, and pages without text, are outside of everything', async () => {

@@ -1,6 +1,7 @@
 import { type Cluster, type ClusterMetrics, type ImportReport, metricList } from '@tagloom/contracts'
 import type { AlertRow } from '@tagloom/database'
 import colors from 'picocolors'
+import type { WikiSource } from './wiki-source.ts'
 
 const GROUPS = ['performance', 'quality', 'coverage', 'errors'] as const
 const SHOWN_CLUSTERS = 10
@@ -44,15 +45,21 @@ export function alertLines(alerts: Pick<AlertRow, 'severity' | 'message' | 'acti
   return lines
 }
 
-export function importLines(report: ImportReport, pageOnLine: (line: number) => string): string[] {
+export function importLines(
+  report: ImportReport,
+  source: Pick<WikiSource, 'pageOnLine' | 'reasonOnLine' | 'notes'>,
+): string[] {
   const counts = (['created', 'updated', 'unchanged', 'deleted', 'rejected'] as const)
     .filter((name) => report[name] > 0)
     .map((name) => `${report[name]} ${name}`)
   const lines = [`  ${report.received} pages read: ${counts.join(', ') || 'nothing to do'}`]
   for (const error of report.errors.slice(0, SHOWN_ERRORS)) {
-    lines.push(`  left out: ${pageOnLine(error.line)}: ${error.reason}`)
+    const reason = source.reasonOnLine(error.line) ?? error.reason
+    lines.push(`  left out: ${oneLine(source.pageOnLine(error.line), 200)}: ${oneLine(reason, 300)}`)
   }
   if (report.rejected > SHOWN_ERRORS) lines.push(`  … and ${report.rejected - SHOWN_ERRORS} more`)
+  for (const note of source.notes.slice(0, SHOWN_ERRORS)) lines.push(`  ${oneLine(note, 400)}`)
+  if (source.notes.length > SHOWN_ERRORS) lines.push(`  … and ${source.notes.length - SHOWN_ERRORS} more of these`)
   if (report.replace_skipped) lines.push(`  nothing was deleted: ${report.replace_skipped}`)
   return lines
 }
@@ -82,9 +89,9 @@ function figure(value: number | null | undefined, unit: (typeof metricList)[numb
   return `${value.toFixed(digits)}${shownUnit}`
 }
 
-/** Titles come from anybody's pages: no control characters reach the terminal. */
+/** Titles and names come from anybody's pages: nothing that steers a terminal or turns its text around reaches it. */
 function oneLine(text: string, most: number): string {
   // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is removed
-  const clean = text.replace(/[\u0000-\u001f\u007f-\u009f\s]+/g, ' ').trim()
+  const clean = text.replace(/[\u0000-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069\s]+/g, ' ').trim()
   return clean.length <= most ? clean : `${clean.slice(0, most - 1)}…`
 }

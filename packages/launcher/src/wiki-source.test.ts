@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
@@ -41,13 +41,53 @@ describe('a folder as a wiki', () => {
     expect(await pages(source)).toEqual(await pages(source))
   })
 
-  it('leaves out a file that is not UTF-8, says so, and keeps count of lines', async () => {
+  it('sends a file that cannot be read as its id alone, so that the import rejects it, and says why', async () => {
     put('a.md', Buffer.from([0x23, 0x20, 0xff, 0xfe]))
     put('b.md', '# B')
+    writeFileSync(Buffer.concat([Buffer.from(join(folder, 'c')), Buffer.from([0xff]), Buffer.from('.md')]), '# C')
     const source = await wikiAt(folder)
-    expect((await pages(source)).map((page) => page.id)).toEqual(['b.md'])
-    expect(source.skipped).toEqual([{ page: 'a.md', reason: 'it is not UTF-8' }])
-    expect(source.pageOnLine(1)).toBe('b.md')
+    const [first, second, third] = await pages(source)
+    expect(first).toEqual({ id: 'a.md' })
+    expect(second).toMatchObject({ id: 'b.md', title: 'B' })
+    expect(Object.keys(third!)).toEqual(['id'])
+    expect([1, 2, 3].map((line) => source.reasonOnLine(line))).toEqual([
+      expect.stringMatching(/neither UTF-8 nor UTF-16: convert it/),
+      undefined,
+      expect.stringMatching(/its name is no UTF-8: rename it/),
+    ])
+    expect(source.pageOnLine(1)).toBe('a.md')
+  })
+
+  it('reads UTF-16 that has its byte order mark', async () => {
+    const text = Buffer.from('\uFEFF# Größe\n\nstraße', 'utf16le')
+    put('le.md', text)
+    put('be.md', Buffer.from(text).swap16())
+    expect(await pages(await wikiAt(folder))).toMatchObject([{ title: 'Größe' }, { title: 'Größe' }])
+  })
+
+  it('leaves out a file that is longer than any page without reading it', async () => {
+    put('long.md', '')
+    truncateSync(join(folder, 'long.md'), 3_000_000_000)
+    const source = await wikiAt(folder)
+    await pages(source)
+    expect(source.reasonOnLine(1)).toMatch(/3000000000 bytes, and a page 10000000 characters at most: split it/)
+  })
+
+  it('names the links that it passes over, and the pages whose front matter is lost', async () => {
+    put('a.md', '---\ntitle: A\ntitle: B\n---\ntext')
+    symlinkSync('a.md', join(folder, 'again.md'))
+    symlinkSync('.', join(folder, 'self'))
+    symlinkSync('nowhere', join(folder, 'image.png'))
+    const source = await wikiAt(folder)
+    for (let time = 0; time < 2; time++) {
+      await pages(source)
+      expect(source.notes).toEqual([
+        'passed over, since only plain files are read: again.md, self',
+        expect.stringMatching(
+          /^a\.md: its front matter is taken as text, since it is no YAML: Map keys must be unique/,
+        ),
+      ])
+    }
   })
 
   it('is refused when it does not exist, holds no Markdown, or is neither folder nor .ndjson', async () => {
