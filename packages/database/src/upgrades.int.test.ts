@@ -1,0 +1,81 @@
+import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { MetricSample } from '@tagloom/contracts'
+import { createTestDatabase } from '@tagloom/local-servers/testing'
+import { drizzle } from 'drizzle-orm/node-postgres'
+import { migrate as runMigrations } from 'drizzle-orm/node-postgres/migrator'
+import { expect, test } from 'vitest'
+import { type Database, migrate, openDatabase } from './index.ts'
+import { readSamples } from './metric-samples.ts'
+
+/** Databases of earlier versions with data in them, brought to the current schema. */
+
+/** Runs `test` on a database whose last migration is the one of this number. */
+async function withDatabaseAt(last: number, use: (db: Database, upgrade: () => Promise<void>) => Promise<void>) {
+  const folder = mkdtempSync(join(tmpdir(), 'migrations-'))
+  const { url, drop } = await createTestDatabase()
+  const db = openDatabase({ url, applicationName: 'test' })
+  try {
+    cpSync(join(import.meta.dirname, '..', 'migrations'), folder, { recursive: true })
+    const journal = join(folder, 'meta', '_journal.json')
+    const { entries, ...rest } = JSON.parse(readFileSync(journal, 'utf8')) as { entries: { idx: number }[] }
+    writeFileSync(journal, JSON.stringify({ ...rest, entries: entries.filter(({ idx }) => idx <= last) }))
+    await runMigrations(drizzle(db.pool), { migrationsFolder: folder })
+    await use(db, () => migrate(url))
+  } finally {
+    await db.close()
+    await drop()
+    rmSync(folder, { recursive: true })
+  }
+}
+
+const sample = (job_id: string, stage: MetricSample['stage'], batch: string, second: number): MetricSample => ({
+  wiki_id: 7,
+  job_id,
+  stage,
+  batch,
+  service: 'tagger',
+  started_at: '2026-01-01T00:00:00.000Z',
+  ended_at: new Date(Date.UTC(2026, 0, 1, 0, 0, second, 7)).toISOString(),
+  duration_seconds: second + 1e-7,
+  counters: { pages_embedded: second },
+  gauges: { share: 0.1 + 0.2 },
+  details: { said: 'tab\tline\nquote " backslash \\ \\N % snowman ☃' },
+})
+
+test('samples stored row by row (0008) are read as they were, and records with them, after 0009', async () => {
+  await withDatabaseAt(8, async (db, upgrade) => {
+    const samples = ['job_a', 'job_b'].flatMap((job) => [
+      ...Array.from({ length: 300 }, (_, i) => sample(job, 'embed', `${i}`, i % 60)),
+      sample(job, 'embed', 'of two words / and a slash', 61),
+      sample(job, 'label', 'Ä\\☃', 62),
+    ])
+    for (const [i, data] of samples.entries())
+      await db.pool.query(
+        'insert into metric_samples (job_id, stage, batch, wiki_id, ended_at, data) values ($1, $2, $3, $4, $5, $6)',
+        // Some as a client with another JSON writer would have sent them: on several lines
+        [data.job_id, data.stage, data.batch, data.wiki_id, data.ended_at, JSON.stringify(data, null, i % 3)],
+      )
+    await db.pool.query(`
+      with w as (insert into wikis (name) values ('kept') returning id),
+        j as (insert into jobs (id, wiki_id, status, options) select 'job_a', id, 'completed', '{}' from w returning id, wiki_id)
+      insert into clustering_metrics (wiki_id, job_id, dry_run, figures, metrics_json)
+        select wiki_id, id, false, '{"cluster_count": 3}', '{"samples": {"received": 302}}' from j`)
+    const shown = async () => {
+      const columns = 'job_id, stage, batch, wiki_id, ended_at, data'
+      return (await db.pool.query(`select ${columns} from metric_samples order by job_id, stage, batch`)).rows
+    }
+    const records = async () => (await db.pool.query('select * from clustering_metrics')).rows
+    const before = { shown: await shown(), records: await records() }
+    expect(before.shown).toHaveLength(604)
+    await upgrade()
+    expect(await shown()).toEqual(before.shown)
+    expect(await records()).toEqual(before.records)
+    for (const job of ['job_a', 'job_b']) {
+      const read = await readSamples(db, job)
+      const byKey = (a: MetricSample, b: MetricSample) => (`${a.stage}/${a.batch}` < `${b.stage}/${b.batch}` ? -1 : 1)
+      expect(read.toSorted(byKey)).toEqual(samples.filter(({ job_id }) => job_id === job).toSorted(byKey))
+    }
+  })
+})
