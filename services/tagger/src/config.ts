@@ -17,6 +17,11 @@ export const environment = {
   MODEL_CACHE_DIR: Type.String({ default: '.tagloom/models', description: 'Where downloaded models are kept' }),
   HF_ENDPOINT: Type.String({ default: 'https://huggingface.co', description: 'Hub that models are downloaded from' }),
   HF_TOKEN: Type.String({ default: '', description: 'Token for gated models' }),
+  MODEL_DOWNLOAD_MIN_BYTES_PER_SECOND: Type.Integer({
+    default: 10_000,
+    minimum: 0,
+    description: 'A download below this, over a minute, is broken off and taken up again, six times at most; 0: never',
+  }),
   INFERENCE_DEVICE: Type.Enum(['cpu', 'cuda', 'auto'], {
     default: 'cpu',
     description: 'Where models run; where CUDA cannot be had the CPU is taken, with a warning',

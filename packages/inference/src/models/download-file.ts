@@ -25,6 +25,12 @@ export interface RemoteFile {
   readonly gitBlob?: string
 }
 
+/** A download that brings fewer bytes than these within the time is broken off, however steadily they come. */
+export interface LeastRate {
+  readonly bytes: number
+  readonly withinMs: number
+}
+
 const ATTEMPTS = 6
 const IDLE_MS = 30_000
 const FIRST_PAUSE_MS = 250
@@ -41,18 +47,19 @@ class Broken extends Error {
 /**
  * Brings a file to `target`. What has arrived stays in `target`.partial, also when the process dies, and the next
  * attempt asks for the rest only (Range). The content is checked before the file gets its name. Six attempts, with backoff;
- * thirty seconds without a byte end an attempt.
+ * thirty seconds without a byte end an attempt, and so does a rate below the least.
  */
 export async function downloadFile(
   remote: RemoteFile,
   target: string,
+  leastRate: LeastRate,
   onBytes: (bytes: number) => void,
 ): Promise<void> {
   if (existsSync(target)) return
   await mkdir(dirname(target), { recursive: true })
   const partial = `${target}.partial`
   await attempts(remote.url, async () => {
-    await appendRest(remote, partial, onBytes)
+    await appendRest(remote, partial, leastRate, onBytes)
     await check(remote, partial)
   })
   await rename(partial, target)
@@ -103,13 +110,25 @@ async function request(url: string, headers: Record<string, string>, signal: Abo
   throw new ModelRefused(`${url} answered HTTP ${response.status}${hint}`)
 }
 
-async function appendRest(remote: RemoteFile, partial: string, onBytes: (bytes: number) => void): Promise<void> {
+async function appendRest(
+  remote: RemoteFile,
+  partial: string,
+  leastRate: LeastRate,
+  onBytes: (bytes: number) => void,
+): Promise<void> {
   let have = await stat(partial).then(
     ({ size }) => size,
     () => 0,
   )
   const idle = new AbortController()
   const timer = setTimeout(() => idle.abort(new Broken(`no byte within ${IDLE_MS / 1000} s`)), IDLE_MS)
+  let came = 0
+  const pace = setInterval(() => {
+    const { bytes, withinMs } = leastRate
+    if (came < bytes)
+      idle.abort(new Broken(`${came} bytes came within ${withinMs / 1000} s, expected ${bytes} or more`))
+    came = 0
+  }, leastRate.withinMs)
   try {
     const range: Record<string, string> = have > 0 ? { range: `bytes=${have}-` } : {}
     // Bytes are counted and resumed as they are stored: a compressed answer would have others.
@@ -121,6 +140,7 @@ async function appendRest(remote: RemoteFile, partial: string, onBytes: (bytes: 
     const count = new Transform({
       transform(chunk: Buffer, _encoding, next) {
         timer.refresh()
+        came += chunk.length
         have += chunk.length
         onBytes(have)
         next(null, chunk)
@@ -134,6 +154,7 @@ async function appendRest(remote: RemoteFile, partial: string, onBytes: (bytes: 
     throw idle.signal.aborted ? idle.signal.reason : error
   } finally {
     clearTimeout(timer)
+    clearInterval(pace)
   }
 }
 

@@ -19,6 +19,8 @@ class Hub {
   breaks = 0
   wrong = 0
   status: number | undefined
+  /** Answers with the ONNX file that drip a byte now and then, and never end */
+  drips = 0
   /** What the model's address answers in place of its list of files */
   answer: string | undefined
   /** The bundled file that lies under the name of the ONNX file; a small one where the test opens no model */
@@ -48,6 +50,7 @@ class Hub {
     if (file === ONNX && this.wrong-- > 0) content = this.hashes ? Buffer.alloc(content.length) : Buffer.from('<html>')
     const from = Number(/bytes=(\d+)-/u.exec(range ?? '')?.[1] ?? 0)
     res.writeHead(from > 0 ? 206 : 200, { 'content-length': content.length - from })
+    if (file === ONNX && this.drips-- > 0) return drip(res, content.subarray(from))
     if (file !== ONNX || this.breaks-- <= 0) return void res.end(content.subarray(from))
     res.write(content.subarray(from, from + 6_000_000), () => setTimeout(() => res.destroy(), 50))
   }
@@ -66,6 +69,12 @@ class Hub {
     )
     return { sha: SHA, siblings }
   }
+}
+
+function drip(res: import('node:http').ServerResponse, content: Buffer): void {
+  let at = 0
+  const timer = setInterval(() => res.write(content.subarray(at, ++at)), 10)
+  res.on('close', () => clearInterval(timer))
 }
 
 async function bytesOf(file: string, onnx = 'model_int8.onnx'): Promise<Buffer> {
@@ -125,6 +134,15 @@ describe('a model by hub name', () => {
     const { folder } = await obtainModel('org/mini', EMBEDDING_MODEL, { cacheDir, endpoint })
     expect((await stat(join(folder, ONNX))).size).toBe((await bytesOf(ONNX, hub.onnx)).length)
     expect(hub.requests.filter(({ url }) => url.endsWith(ONNX))).toHaveLength(2)
+  })
+
+  it('is broken off and taken up again where the hub drips, however steadily', async () => {
+    hub.drips = 2
+    const leastRate = { bytes: 200, withinMs: 200 }
+    const { folder } = await obtainModel('org/mini', EMBEDDING_MODEL, { cacheDir, endpoint, leastRate })
+    expect((await readFile(join(folder, ONNX))).equals(await bytesOf(ONNX, hub.onnx))).toBe(true)
+    const ranges = hub.requests.filter(({ url }) => url.endsWith(ONNX)).map(({ range }) => range)
+    expect(ranges).toEqual([undefined, expect.stringMatching(/^bytes=\d+-$/u), expect.stringMatching(/^bytes=\d+-$/u)])
   })
 
   it('has no file outside its folder, whatever the list of files says', async () => {

@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs'
 import { mkdir, readFile, rename, writeFile } from 'node:fs/promises'
 import { basename, join, resolve } from 'node:path'
-import { type DownloadProgress, downloadFile, fetchJson, type RemoteFile } from './download-file.ts'
+import { type DownloadProgress, downloadFile, fetchJson, type LeastRate, type RemoteFile } from './download-file.ts'
 import { withFolderLock } from './folder-lock.ts'
 import { ModelRefused } from './model-refused.ts'
 
@@ -19,8 +19,12 @@ export interface ObtainOptions {
   readonly token?: string
   /** File name of the ONNX variant, where not the first of the kind's usual ones. */
   readonly modelFile?: string
+  /** 10,000 bytes a second over a minute by default. */
+  readonly leastRate?: LeastRate
   readonly onProgress?: (progress: DownloadProgress) => void
 }
+
+const LEAST_RATE: LeastRate = { bytes: 600_000, withinMs: 60_000 }
 
 /** Which files a model of some kind is made of. */
 export interface ModelKind {
@@ -107,7 +111,8 @@ async function download(
       ...(file.blobId && !file.lfs ? { gitBlob: file.blobId } : {}),
     }
     const done = before
-    await downloadFile(remote, join(home, folder, file.rfilename), (bytes) =>
+    const target = join(home, folder, file.rfilename)
+    await downloadFile(remote, target, options.leastRate ?? LEAST_RATE, (bytes) =>
       options.onProgress?.({ model: name, file: file.rfilename, bytes: done + bytes, totalBytes }),
     )
     before += sizes[k]!
