@@ -229,6 +229,13 @@ const work = {
     description: 'The device that was asked for cannot be had; another is used',
     fields: { device: Type.Enum(['cpu', 'cuda']), reason },
   }),
+  products_exact: declare({
+    level: 'WARNING',
+    scope: 'service',
+    description:
+      'Products of the 8-bit model would clip on this processor, which has no VNNI: they are made exactly, which takes longer',
+    fields: { model: Type.String(), clipped_cosine: Type.Number() },
+  }),
   embedding_completed: declare({
     level: 'INFO',
     scope: 'job',

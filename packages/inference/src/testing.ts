@@ -38,6 +38,11 @@ export function writeTinyEncoder(folder: string): Promise<void> {
   return writeFolder(folder, encodeEncoder())
 }
 
+/** A text encoder of one product of 8 bits, with values and weights so large that it clips where two are added in 16. */
+export function writeClippingEncoder(folder: string): Promise<void> {
+  return writeFolder(folder, encodeClippingEncoder())
+}
+
 async function writeFolder(folder: string, onnx: Uint8Array): Promise<void> {
   await mkdir(join(folder, 'onnx'), { recursive: true })
   await writeFile(join(folder, 'onnx/model.onnx'), onnx)
@@ -145,6 +150,25 @@ function encodeEncoder(): Uint8Array {
     ].flatMap((bytes) => message(1, bytes)),
     ...text(2, 'tiny'),
     ...message(5, tensor('embed', 1, [V, DIMS], new Uint8Array(EMBED.buffer))),
+    ...message(11, value('input_ids', 7, ['batch', 'tokens'])),
+    ...message(12, value('last_hidden_state', 1, ['batch', 'tokens', DIMS])),
+  ])
+}
+
+/** Eight values from 0.5 to 1 a token; half of the eight sums have every value × 127, half have the last four × −100. */
+function encodeClippingEncoder(): Uint8Array {
+  const tokens = weights(V * DIMS, 4).map((x) => 0.75 + x / 4)
+  const columns = Int8Array.from({ length: DIMS * DIMS }, (_, i) => (i % DIMS < 4 || i < DIMS * 4 ? 127 : -100))
+  return ofGraph([
+    ...[
+      node('Gather', ['embed', 'input_ids'], ['x']),
+      node('DynamicQuantizeLinear', ['x'], ['quantised', 'scale', 'zero']),
+      node('MatMulInteger', ['quantised', 'columns', 'zero'], ['sums']),
+      node('Cast', ['sums'], ['last_hidden_state'], { to: 1 }),
+    ].flatMap((bytes) => message(1, bytes)),
+    ...text(2, 'clipping'),
+    ...message(5, tensor('embed', 1, [V, DIMS], new Uint8Array(tokens.buffer))),
+    ...message(5, tensor('columns', 3, [DIMS, DIMS], new Uint8Array(columns.buffer))),
     ...message(11, value('input_ids', 7, ['batch', 'tokens'])),
     ...message(12, value('last_hidden_state', 1, ['batch', 'tokens', DIMS])),
   ])

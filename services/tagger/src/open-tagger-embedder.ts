@@ -6,16 +6,20 @@ import { modelSource } from './model-source.ts'
 
 const BUNDLED = fileURLToPath(new URL('../../../models/all-MiniLM-L6-v2', import.meta.url))
 
-/** The embedding model as the environment asks for it; falling back to the CPU is said in the log. */
+/** The embedding model as the environment asks for it; falling back to the CPU, or to exact products, is said in the log. */
 export async function openTaggerEmbedder(config: Config, log: Log): Promise<Embedder> {
   const embedder = await openEmbedder({
     model: config.EMBEDDING_MODEL || BUNDLED,
     ...(config.EMBEDDING_MODEL_FILE ? { modelFile: config.EMBEDDING_MODEL_FILE } : {}),
     device: config.INFERENCE_DEVICE,
+    // Its weights are rounded so that none can clip (models/README.md).
+    productsFit: !config.EMBEDDING_MODEL,
     ...modelSource(config, log),
   })
   const { modelId: model, dims, maxTokens: max_tokens, device } = embedder
   log.event('model_loaded', { model, dims, max_tokens, device })
   for (const reason of embedder.warnings) log.event('device_fallback', { device, reason })
+  if (embedder.clippedCosine !== undefined)
+    log.event('products_exact', { model, clipped_cosine: embedder.clippedCosine })
   return embedder
 }

@@ -9,16 +9,17 @@ import { normalizeInPlace } from './pooling.ts'
 import { type EncodeCounts, TextEncoder } from './text-encoder.ts'
 import type { EmbedReply, EmbedTask, WorkerSetup } from './worker-pool.ts'
 
-const { spec, device, threads, recipe } = workerData as WorkerSetup
+const { spec, device, threads, recipe, products } = workerData as WorkerSetup
 const port = parentPort!
 
 async function open(): Promise<void> {
-  const encoder = await TextEncoder.open(spec, device, threads)
+  const encoder = await TextEncoder.open(spec, device, threads, products)
   port.on('message', (task: EmbedTask | 'close') => {
     if (task === 'close') void encoder.close().finally(() => port.close())
     else void answer(encoder, task)
   })
-  port.postMessage({ opened: true, device: encoder.device, fallback: encoder.fallback })
+  const { fallback, clippedCosine } = encoder
+  port.postMessage({ opened: true, device: encoder.device, fallback, clippedCosine })
 }
 
 async function answer(encoder: TextEncoder, task: EmbedTask): Promise<void> {

@@ -21,6 +21,8 @@ export interface EmbedderOptions extends ObtainOptions {
   /** CPU threads in all; by default as many as the process may use. */
   readonly threads?: number
   readonly recipe?: PageRecipe
+  /** Whether it is known that the model's products of 8 bits never clip: it need not be found out by opening the model twice. */
+  readonly productsFit?: boolean
   /** Told when a worker died: the embedder answers nothing any more, and its process had better end. */
   readonly onDeath?: (error: Error) => void
 }
@@ -51,6 +53,11 @@ export interface Embedder {
   readonly device: Device
   /** What the operator wished for and didn't get, with the reason. */
   readonly warnings: readonly string[]
+  /**
+   * Where products of the model's 8-bit weights would clip on this processor and are made exactly instead, slower: how near the vectors of
+   * clipped products came at worst.
+   */
+  readonly clippedCosine: number | undefined
   /** Vectors [texts × dims] row-major of short texts, each cut to the model's limit. */
   embed(texts: readonly string[], as?: 'document' | 'query'): Promise<Float32Array>
   /** An aborted signal rejects at once; what a worker has in hand (tenths of a second) still ends. */
@@ -83,7 +90,17 @@ export async function openEmbedder(options: EmbedderOptions): Promise<Embedder> 
   const threads = options.threads ?? availableParallelism()
   const sessions = sessionCount(threads, spec.weightBytes)
   const open = (device: Device | 'auto', size: number) =>
-    WorkerPool.open({ spec, device, threads: Math.max(1, Math.floor(threads / size)), recipe }, size, options.onDeath)
+    WorkerPool.open(
+      {
+        spec,
+        device,
+        threads: Math.max(1, Math.floor(threads / size)),
+        recipe,
+        products: options.productsFit === true ? 'fit' : 'check',
+      },
+      size,
+      options.onDeath,
+    )
   const wished = options.device ?? 'cpu'
   if (wished === 'cpu') return new PooledEmbedder(spec, recipe, await open('cpu', sessions), [])
   const pool = await open(wished, 1)
@@ -103,6 +120,7 @@ class PooledEmbedder implements Embedder {
   readonly maxTokens: number
   readonly device: Device
   readonly warnings: readonly string[]
+  readonly clippedCosine: number | undefined
   #spec: ModelSpec
   #recipe: PageRecipe
   #pool: WorkerPool
@@ -117,6 +135,7 @@ class PooledEmbedder implements Embedder {
     this.maxTokens = spec.maxTokens
     this.device = pool.device
     this.warnings = warnings
+    this.clippedCosine = pool.clippedCosine
   }
 
   async embed(texts: readonly string[], as: 'document' | 'query' = 'document'): Promise<Float32Array> {

@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { Tokenizer } from '@huggingface/tokenizers'
 import { type InferenceSession, Tensor } from 'onnxruntime-node'
 import { ModelRefused } from '../models/model-refused.ts'
+import { lowestCosine, mayClip, type Products } from './clipped-products.ts'
 import type { ModelSpec } from './model-spec.ts'
 import { normalizeInPlace, type Pooling, poolTokens } from './pooling.ts'
 import { type Device, openSession } from './session.ts'
@@ -28,6 +29,8 @@ export class TextEncoder {
   readonly spec: ModelSpec
   readonly device: Device
   readonly fallback: string | undefined
+  /** Where products of 8 bits would clip on this processor and so are made exactly: the lowest cosine that clipping gave. */
+  clippedCosine: number | undefined
   #session: InferenceSession
   #tokenizer: Tokenizer
   #before: number[]
@@ -50,17 +53,25 @@ export class TextEncoder {
     this.#sharing = opened.device === 'cuda' ? 'padded' : 'equal'
   }
 
-  static async open(spec: ModelSpec, device: Device | 'auto', threads: number): Promise<TextEncoder> {
+  static async open(
+    spec: ModelSpec,
+    device: Device | 'auto',
+    threads: number,
+    products: Products,
+  ): Promise<TextEncoder> {
     const { folder } = spec
     const json = JSON.parse(await readFile(join(folder, 'tokenizer.json'), 'utf8')) as object
     const config = await readFile(join(folder, 'tokenizer_config.json'), 'utf8').then(JSON.parse, () => ({}))
-    const encoder = new TextEncoder(
-      spec,
-      new Tokenizer(json, config),
-      await openSession(spec.onnxFile, device, threads),
-    )
-    await encoder.#probe()
-    return encoder
+    const tokenizer = new Tokenizer(json, config)
+    const session = await openSession(spec.onnxFile, device, threads, products === 'exact')
+    const encoder = new TextEncoder(spec, tokenizer, session)
+    const vectors = await encoder.#probe()
+    if (products !== 'check' || encoder.device !== 'cpu' || !(await mayClip(spec.onnxFile))) return encoder
+    const exact = new TextEncoder(spec, tokenizer, await openSession(spec.onnxFile, 'cpu', threads, true))
+    exact.clippedCosine = lowestCosine(vectors, await exact.#probe())
+    const [kept, other] = exact.clippedCosine === undefined ? [encoder, exact] : [exact, encoder]
+    await other.close()
+    return kept
   }
 
   /** Token ids of a text without special tokens, cut to what the model takes. */
@@ -143,8 +154,11 @@ export class TextEncoder {
     return feeds
   }
 
-  /** Runs three texts of one length alone and together: they must fit the spec, and tell whether batches may be shared. */
-  async #probe(): Promise<void> {
+  /**
+   * Runs three texts of one length alone and together: they must fit the spec, and tell whether batches may be shared.
+   * @returns their vectors
+   */
+  async #probe(): Promise<Float64Array[]> {
     const probes = PROBES.map((text) => this.tokenize(text, PROBE_TOKENS))
     const tokens = Math.min(...probes.map((ids) => ids.length))
     for (const ids of probes) ids.length = tokens
@@ -166,6 +180,7 @@ export class TextEncoder {
       })
     }
     if (!same && this.device === 'cpu') this.#sharing = 'alone'
+    return together
   }
 }
 

@@ -1,5 +1,6 @@
 import { Worker } from 'node:worker_threads'
 import { ModelRefused } from '../models/model-refused.ts'
+import type { Products } from './clipped-products.ts'
 import type { ModelSpec } from './model-spec.ts'
 import type { Page, PageRecipe } from './page-windows.ts'
 import type { Device } from './session.ts'
@@ -10,6 +11,7 @@ export interface WorkerSetup {
   readonly device: Device | 'auto'
   readonly threads: number
   readonly recipe: PageRecipe
+  readonly products: Products
 }
 
 export interface EmbedTask {
@@ -28,7 +30,9 @@ export interface Embedded {
 
 export type EmbedReply = { readonly id: number } & (Embedded | { readonly error: string })
 
-type Opened = { opened: true; device: Device; fallback?: string } | { opened: false; refused: boolean; error: string }
+type Opened =
+  | { opened: true; device: Device; fallback?: string; clippedCosine?: number }
+  | { opened: false; refused: boolean; error: string }
 
 interface Waiting {
   readonly make: () => Omit<EmbedTask, 'id'>
@@ -40,6 +44,7 @@ interface Waiting {
 export class WorkerPool {
   readonly device: Device
   readonly fallback: string | undefined
+  readonly clippedCosine: number | undefined
   readonly size: number
   #workers: Worker[]
   #onDeath: ((error: Error) => void) | undefined
@@ -56,6 +61,7 @@ export class WorkerPool {
     this.size = workers.length
     this.device = first.device
     this.fallback = first.fallback
+    this.clippedCosine = first.clippedCosine
     for (const worker of workers) {
       worker.on('message', (reply: EmbedReply) => this.#settle(worker, reply))
       worker.on('error', (cause: Error) => this.#die(new Error(`embedding worker died: ${cause.message}`, { cause })))
@@ -63,12 +69,23 @@ export class WorkerPool {
     }
   }
 
+  /** The first worker looks at the products, where that is asked for, and the others go by what it found. */
   static async open(setup: WorkerSetup, size: number, onDeath?: (error: Error) => void): Promise<WorkerPool> {
     const workers: Worker[] = []
-    for (let k = 0; k < size; k++) {
-      workers.push(new Worker(new URL('./embed-worker.ts', import.meta.url), { workerData: setup, name: `embed-${k}` }))
+    const open = (products: Products): Promise<Opened> => {
+      const workerData = { ...setup, products } satisfies WorkerSetup
+      const name = `embed-${workers.length}`
+      workers.push(new Worker(new URL('./embed-worker.ts', import.meta.url), { workerData, name }))
+      return firstMessage(workers.at(-1)!)
     }
-    const opened = await Promise.all(workers.map(firstMessage))
+    const opening = [open(setup.products)]
+    let products = setup.products
+    if (products === 'check') {
+      const first = await opening[0]!
+      products = first.opened && first.clippedCosine !== undefined ? 'exact' : 'fit'
+    }
+    while (opening.length < size) opening.push(open(products))
+    const opened = await Promise.all(opening)
     const failed = opened.find((o) => !o.opened)
     if (failed?.opened === false) {
       await Promise.all(workers.map((worker) => worker.terminate()))
