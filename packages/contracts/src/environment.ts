@@ -1,5 +1,8 @@
 import Type, { type Static } from 'typebox'
 
+/** With this code a process ends whose variables are not as expected: nobody need start it again (EX_CONFIG of sysexits.h). */
+export const misconfiguredExitCode = 78
+
 const flag = (value: boolean, description: string) => Type.Boolean({ default: value, description })
 
 /** Variables that every service reads. A service's config.ts adds its own; all are documented in .env.example. */

@@ -37,7 +37,7 @@ export {
   toCloudEvent,
   toMessage,
 } from './envelope.ts'
-export { type CommonEnvironment, commonEnvironment } from './environment.ts'
+export { type CommonEnvironment, commonEnvironment, misconfiguredExitCode } from './environment.ts'
 export { events, everySubject, jobSubjects } from './events.ts'
 export * from './http/index.ts'
 export { JobOptions, jobOptionDefaults } from './job-options.ts'

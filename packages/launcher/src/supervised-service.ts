@@ -2,6 +2,7 @@ import { type ChildProcess, fork } from 'node:child_process'
 import { closeSync, openSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
+import { misconfiguredExitCode } from '@tagloom/contracts'
 
 const DIE_WITH_PARENT = join(import.meta.dirname, 'die-with-parent.mjs')
 
@@ -26,10 +27,13 @@ export interface RestartPolicy {
 
 export type ServiceEvents = {
   restarting(service: string, why: string, delayMs: number): void
-  gaveUp(service: string, why: string, logTail: string): void
+  /** @param how often it ended, and how the last time */
+  gaveUp(service: string, how: string, logTail: string): void
 }
 
-/** One service process that is started again when it dies, later each time, and given up when it keeps dying. */
+const times = (count: number): string => (count === 1 ? 'once' : `${count} times`)
+
+/** One service process that is started again when it dies, later each time, and given up when it keeps dying or says that its variables are wrong. */
 export class SupervisedService {
   readonly spec: ServiceSpec
   readonly logFile: string
@@ -69,21 +73,21 @@ export class SupervisedService {
       if (word === 'listening' && this.#child === child) this.#isListening = true
     })
     let ended = false
-    const died = (why: string): void => {
+    const died = (why: string, code?: number | null): void => {
       if (ended) return
       ended = true
       this.#child = undefined
-      void this.#afterDeath(why)
+      void this.#afterDeath(why, code)
     }
     child.once('error', (error) => died(error.message))
-    child.once('exit', (code, signal) => died(signal === null ? `exit code ${code}` : signal))
+    child.once('exit', (code, signal) => died(signal === null ? `exit code ${code}` : signal, code))
   }
 
-  async #afterDeath(why: string): Promise<void> {
+  async #afterDeath(why: string, code: number | null | undefined): Promise<void> {
     if (this.#stopping.signal.aborted) return
     this.#deaths = Date.now() - this.#startedAt >= this.#policy.healthyAfterMs ? 1 : this.#deaths + 1
-    if (this.#deaths >= this.#policy.mostDeaths) {
-      this.#events.gaveUp(this.spec.name, why, this.logTail())
+    if (this.#deaths >= this.#policy.mostDeaths || code === misconfiguredExitCode) {
+      this.#events.gaveUp(this.spec.name, `${times(this.#deaths)} (${why})`, this.logTail())
       return
     }
     const delayMs = Math.min(this.#policy.firstDelayMs * 2 ** (this.#deaths - 1), this.#policy.longestDelayMs)

@@ -71,6 +71,25 @@ describe('the supervisor', () => {
     expect(said).toHaveLength(2)
   })
 
+  it('gives up at once one that says its variables are wrong', async () => {
+    supervisor.start(await service('misled', `console.error('PORT: must be integer'); process.exit(78)`))
+    await expect(supervisor.whenReady(10_000)).rejects.toThrow(/misled ended once \(exit code 78\)[\s\S]*PORT: must be/)
+    expect(said).toEqual([])
+  })
+
+  it('says first why a service that it gives up failed, where its log tells', async () => {
+    const line = JSON.stringify({
+      level: 'CRITICAL',
+      event: 'service_failed',
+      code: 'Error',
+      reason: 'no "model"\nhere',
+    })
+    supervisor.start(await service('sick', `console.log(${JSON.stringify(line)}); process.exit(1)`))
+    await expect(supervisor.whenReady(10_000)).rejects.toThrow(
+      /^sick ended 3 times \(exit code 1\): no "model"\nhere\. Its last log lines:/,
+    )
+  })
+
   it('gives up one that is never ready', async () => {
     supervisor.start(await service('slow', 'setInterval(() => {}, 1000)'))
     await expect(supervisor.whenReady(300)).rejects.toThrow(/slow was not ready within 0\.3 s/)

@@ -29,6 +29,13 @@ export class ServiceGivenUp extends Error {
   override readonly name = 'ServiceGivenUp'
 }
 
+/** What the last service_failed among log lines says, so that nobody need find it there. */
+function reasonIn(tail: string): string {
+  const reasons = tail.matchAll(/"event":"service_failed".*?"reason":("(?:[^"\\]|\\.)*")/g)
+  const last = [...reasons].at(-1)?.[1]
+  return last === undefined ? '' : `: ${JSON.parse(last)}`
+}
+
 /** Keeps a set of service processes alive until it is told to stop. */
 export class Supervisor {
   readonly services: SupervisedService[] = []
@@ -56,10 +63,8 @@ export class Supervisor {
     const service = new SupervisedService(spec, this.#options.logFolder, this.#policy, {
       restarting: (name, why, delayMs) =>
         this.#options.say(`${name} ended (${why}); starting it again in ${delayMs} ms`),
-      gaveUp: (name, why, tail) =>
-        this.#giveUp(
-          new ServiceGivenUp(`${name} ended ${this.#policy.mostDeaths} times (${why}). Its last log lines:\n${tail}`),
-        ),
+      gaveUp: (name, how, tail) =>
+        this.#giveUp(new ServiceGivenUp(`${name} ended ${how}${reasonIn(tail)}. Its last log lines:\n${tail}`)),
     })
     this.services.push(service)
     this.#rotateLogs()

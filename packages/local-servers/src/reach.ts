@@ -35,6 +35,14 @@ export async function answersQuery(url: string): Promise<boolean> {
 /** Says in words why a DATABASE_URL from outside cannot be used. */
 export async function checkPostgres(url: string): Promise<void> {
   const shown = withoutPassword(url)
+  const advice = 'leave DATABASE_URL unset to use the PostgreSQL that comes with Tagloom.'
+  if (!/^postgres(ql)?:\/\/./.test(url) || !URL.canParse(url)) {
+    const expected = 'postgres://user:password@host:port/database'
+    throw new LocalServerError(
+      'server_unreachable',
+      `DATABASE_URL=${shown} is no address, expected ${expected}: correct it, or ${advice}`,
+    )
+  }
   let version: number
   try {
     version = await withClient(url, async (client) => {
@@ -47,7 +55,7 @@ export async function checkPostgres(url: string): Promise<void> {
     throw new LocalServerError(
       'server_unreachable',
       `DATABASE_URL=${shown} cannot be used: ${reasonOf(cause)}. ` +
-        'Start that server, correct the address, or leave DATABASE_URL unset to use the PostgreSQL that comes with Tagloom.',
+        `Start that server, correct the address, or ${advice}`,
       { cause },
     )
   }

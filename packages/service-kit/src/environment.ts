@@ -1,7 +1,7 @@
 import { envSchema } from 'env-schema'
 import type { Static, TObject } from 'typebox'
 
-/** Variables are missing or wrong: the message has one line for each of them. */
+/** Variables are missing or wrong: the message names them, what was expected and, where it is no secret, what came. */
 export class EnvironmentError extends Error {
   readonly code = 'bad_environment'
   override readonly name = 'EnvironmentError'

@@ -100,9 +100,9 @@ describe('a service', { timeout: 90_000 }, () => {
     await second.until((line) => line.event === 'batch_failed' && line.batch === '2')
   })
 
-  it('names every bad variable and ends with 1', async () => {
+  it('names every bad variable and ends with 78', async () => {
     const { code, output } = await start({ NATS_URL: 'nats://127.0.0.1:4222', PORT: 'eighty', LOG_LEVEL: 'LOUD' }).ended
-    expect(code).toBe(1)
+    expect(code).toBe(78)
     for (const name of ['DATABASE_URL', 'PORT', 'LOG_LEVEL']) expect(output).toContain(`${name}: `)
   })
 

@@ -1,7 +1,7 @@
 import type { AddressInfo } from 'node:net'
 import { Registry } from '@prometheus-io/client'
 import { BusError, connectBus } from '@tagloom/bus'
-import { type CommonEnvironment, commonEnvironment, type ServiceName } from '@tagloom/contracts'
+import { type CommonEnvironment, commonEnvironment, misconfiguredExitCode, type ServiceName } from '@tagloom/contracts'
 import { migrate, openDatabase } from '@tagloom/database'
 import closeWithGrace from 'close-with-grace'
 import type { FastifyInstance } from 'fastify'
@@ -38,7 +38,7 @@ const databaseWithinMs = 30_000
 /**
  * A service, from its variables to its end: reads the configuration, connects, migrates, builds the app, listens, and on SIGTERM or
  * SIGINT stops in order: no more work is pulled, what is in hand is finished or handed back, then HTTP, relay, bus and database close.
- * When it cannot start it says why and exits with 1.
+ * When it cannot start it says why and exits: with 78 where its variables are wrong, else with 1.
  */
 export async function runService<Own extends TProperties>(definition: ServiceDefinition<Own>): Promise<void> {
   const started = performance.now()
@@ -150,11 +150,12 @@ async function giveUp(
     log.event('service_failed', { code: codeOf(error), reason })
     if (!isExpected(error)) log.pino.error({ err: error }, 'the service could not start')
   } else process.stderr.write(`${definition.name}: ${reason}\n`)
-  const timer = setTimeout(() => process.exit(1), stopWithinMs)
+  const exitCode = error instanceof EnvironmentError ? misconfiguredExitCode : 1
+  const timer = setTimeout(() => process.exit(exitCode), stopWithinMs)
   await closeAll().catch(() => {})
   await log?.close()
   clearTimeout(timer)
-  process.exit(1)
+  process.exit(exitCode)
 }
 
 /** Whoever started the process with a channel learns that this one has the port; a parent that is gone needs to know nothing. */

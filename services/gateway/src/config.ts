@@ -2,8 +2,14 @@ import { minApiKeyLength } from '@tagloom/contracts'
 import type { ConfigOf } from '@tagloom/service-kit'
 import Type from 'typebox'
 
+const proxy = '([0-9a-fA-F.:]+(/[0-9.]+)?|loopback|linklocal|uniquelocal)'
+
 export const environment = {
-  REDIS_URL: Type.String({ default: '', description: 'Live run records are in this Redis rather than in NATS' }),
+  REDIS_URL: Type.String({
+    default: '',
+    pattern: '^(rediss?://.+)?$',
+    description: 'Live run records are in this Redis rather than in NATS, e.g. redis://127.0.0.1:6379',
+  }),
   TAGLOOM_API_KEY: Type.Union([Type.Literal(''), Type.String({ minLength: minApiKeyLength })], {
     default: '',
     description: `The first API key, with every scope, of ${minApiKeyLength} characters or more; without it only keys made before work`,
@@ -15,6 +21,8 @@ export const environment = {
   }),
   TRUST_PROXY: Type.String({
     default: '',
+    // Addresses with or without a mask, and the names of networks that Fastify knows
+    pattern: `^(${proxy}( *, *${proxy})*)?$`,
     description: 'Addresses or networks of proxies whose x-forwarded-for is believed, comma-separated',
   }),
   WATCHDOG_INTERVAL_SECONDS: Type.Number({

@@ -3,7 +3,11 @@ import Type from 'typebox'
 
 /** Variables of this service, beside those that every service reads. */
 export const environment = {
-  REDIS_URL: Type.String({ default: '', description: 'Keep live run records in this Redis rather than in NATS' }),
+  REDIS_URL: Type.String({
+    default: '',
+    pattern: '^(rediss?://.+)?$',
+    description: 'Keep live run records in this Redis rather than in NATS, e.g. redis://127.0.0.1:6379',
+  }),
   RECORD_GRACE_SECONDS: Type.Integer({
     default: 120,
     minimum: 0,

@@ -1,4 +1,5 @@
 import type { AlertRule } from '@tagloom/contracts'
+import { EnvironmentError } from '@tagloom/service-kit'
 
 /**
  * Reads RUNBOOK_BASE_URL. '' where there is none: addresses of rules stay as they are written.
@@ -8,11 +9,12 @@ export function parseRunbookBase(text: string): string {
   if (text === '') return ''
   const url = URL.parse(text)
   if (url?.protocol !== 'http:' && url?.protocol !== 'https:')
-    throw new Error(
+    throw new EnvironmentError(
       `RUNBOOK_BASE_URL: expected an http or https address like https://example.org/tagloom/, got "${text}"`,
     )
-  if (url.username || url.password) throw new Error('RUNBOOK_BASE_URL: expected no user name or password in it')
-  if (url.search || url.hash) throw new Error(`RUNBOOK_BASE_URL: expected no ? or # in it, got "${text}"`)
+  if (url.username || url.password)
+    throw new EnvironmentError('RUNBOOK_BASE_URL: expected no user name or password in it')
+  if (url.search || url.hash) throw new EnvironmentError(`RUNBOOK_BASE_URL: expected no ? or # in it, got "${text}"`)
   return url.href.endsWith('/') ? url.href : `${url.href}/`
 }
 

@@ -1,4 +1,5 @@
 import { severities } from '@tagloom/contracts'
+import { EnvironmentError } from '@tagloom/service-kit'
 import Type, { type Static } from 'typebox'
 import { Value } from 'typebox/value'
 
@@ -46,16 +47,18 @@ export function parseReceivers(text: string): Receiver[] {
   try {
     given = JSON.parse(text)
   } catch (cause) {
-    throw new Error('ALERT_RECEIVERS: expected a JSON array of receivers, got text that is not JSON', { cause })
+    throw new EnvironmentError('ALERT_RECEIVERS: expected a JSON array of receivers, got text that is not JSON', {
+      cause,
+    })
   }
-  if (!Array.isArray(given)) throw new Error(`ALERT_RECEIVERS: expected a JSON array, got ${typeof given}`)
+  if (!Array.isArray(given)) throw new EnvironmentError(`ALERT_RECEIVERS: expected a JSON array, got ${typeof given}`)
   const problems = given.flatMap((receiver, at) => problemsOf(receiver).map((problem) => `/${at}${problem}`))
   const names = given.map((receiver) => (receiver as { name?: unknown })?.name)
   names.forEach((name, at) => {
     if (name === 'log') problems.push(`/${at}/name: expected another name than log, which every alert has`)
     if (names.indexOf(name) !== at) problems.push(`/${at}/name: expected a name used once`)
   })
-  if (problems.length) throw new Error(`ALERT_RECEIVERS: ${problems.join('; ')}`)
+  if (problems.length) throw new EnvironmentError(`ALERT_RECEIVERS: ${problems.join('; ')}`)
   return given as Receiver[]
 }
 

@@ -1,6 +1,6 @@
 import type { Database } from '@tagloom/database'
 import { openTextGenerator, type TextGenerator } from '@tagloom/inference'
-import type { Log } from '@tagloom/service-kit'
+import { EnvironmentError, type Log } from '@tagloom/service-kit'
 import type { Config } from '../config.ts'
 import { modelSource } from '../model-source.ts'
 import { type ChatModel, serverChat } from './chat-client.ts'
@@ -18,7 +18,7 @@ export interface OpenedLanguageModel {
 export async function openLanguageModel(db: Database, config: Config, log: Log): Promise<OpenedLanguageModel> {
   const prices = parsePrices(config.LLM_PRICES)
   if (config.LLM_ENDPOINT !== '' && config.LLM_LOCAL_MODEL !== '') {
-    throw new Error('LLM_ENDPOINT and LLM_LOCAL_MODEL are both set, expected one of them')
+    throw new EnvironmentError('LLM_ENDPOINT and LLM_LOCAL_MODEL are both set, expected one of them')
   }
   const generator = config.LLM_LOCAL_MODEL === '' ? undefined : await openGenerator(config, log)
   const model = generator ? localChat(generator, config.LLM_TIMEOUT_MS) : chatAtEndpoint(config)
@@ -38,9 +38,12 @@ export async function openLanguageModel(db: Database, config: Config, log: Log):
 function chatAtEndpoint(config: Config): ChatModel | undefined {
   if (config.LLM_ENDPOINT === '') return undefined
   if (!/^https?:\/\//.test(config.LLM_ENDPOINT) || !URL.canParse(config.LLM_ENDPOINT)) {
-    throw new Error(`LLM_ENDPOINT is "${config.LLM_ENDPOINT}", expected an address like http://127.0.0.1:11434/v1`)
+    throw new EnvironmentError(
+      `LLM_ENDPOINT is "${config.LLM_ENDPOINT}", expected an address like http://127.0.0.1:11434/v1`,
+    )
   }
-  if (config.LLM_MODEL === '') throw new Error('LLM_MODEL is empty, expected the name of a model of LLM_ENDPOINT')
+  if (config.LLM_MODEL === '')
+    throw new EnvironmentError('LLM_MODEL is empty, expected the name of a model of LLM_ENDPOINT')
   return serverChat({
     endpoint: config.LLM_ENDPOINT,
     model: config.LLM_MODEL,
