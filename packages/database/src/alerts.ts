@@ -97,7 +97,7 @@ export async function applyStep(tx: Transaction, applied: AppliedStep): Promise<
       : { state: 'resolved' as const, open: false, resolvedAt: sql`now()` as never }),
     ...(step.tell === 'raised' ? { raisedAt: sql`now()` as never } : {}),
     value: applied.value,
-    message: step.to === 'resolved' && row ? row.message : applied.message,
+    ...(step.to === 'resolved' && row ? {} : { ...factsOf(rule), message: applied.message }),
     lastJobId: applied.jobId,
     updatedAt: sql`now()` as never,
   }
@@ -105,7 +105,7 @@ export async function applyStep(tx: Transaction, applied: AppliedStep): Promise<
     ? await tx.orm.update(alerts).set(next).where(eq(alerts.id, row.id)).returning()
     : await tx.orm
         .insert(alerts)
-        .values({ ...newAlert(applied.wikiId, rule), ...next, firstJobId: applied.jobId })
+        .values({ ...newAlert(applied), ...next, firstJobId: applied.jobId })
         .returning()
   const alert = stored[0] as AlertRow
   if (step.to) await addTransition(tx, alert, row?.state ?? null, step.to, applied)
@@ -113,14 +113,16 @@ export async function applyStep(tx: Transaction, applied: AppliedStep): Promise<
   return alert
 }
 
-const newAlert = (wikiId: number, rule: AlertRule) => ({
+/** What an open alert takes from its rule at each step: a rule may have got other values since. */
+const factsOf = (rule: AlertRule) => ({ threshold: rule.firing, action: rule.action, runbook: rule.runbook ?? null })
+
+const newAlert = ({ wikiId, rule, message }: AppliedStep) => ({
   wikiId,
   rule: rule.rule,
   severity: rule.severity,
   metric: rule.metric,
-  threshold: rule.firing,
-  action: rule.action,
-  runbook: rule.runbook ?? null,
+  ...factsOf(rule),
+  message,
 })
 
 async function addTransition(
@@ -303,22 +305,36 @@ export interface WikiAge {
   readonly rules: readonly AlertRule[] | null
 }
 
-/** Days since the last run of every wiki that has one: one row a wiki, no look at older runs. */
-export async function readWikiAges(db: Executor): Promise<WikiAge[]> {
+/**
+ * Days since the last run of every wiki, or of one: by its current job, no look at older runs. A wiki that never had a run is counted from
+ * when it was made: that its first job keeps failing is what somebody wants to hear.
+ */
+export async function readWikiAges(db: Executor, wikiId?: number): Promise<WikiAge[]> {
   const result = await db.orm.execute<{ wiki_id: number; days: number; rules: AlertRule[] | null }>(sql`
-    select w.id as wiki_id, extract(epoch from now() - j.ended_at)::float8 / 86400 as days, r.rules
-    from wikis w join jobs j on j.id = w.current_job_id left join alert_rules r on r.wiki_id = w.id
-    where j.ended_at is not null`)
+    select w.id as wiki_id, extract(epoch from now() - coalesce(j.ended_at, w.created_at))::float8 / 86400 as days, r.rules
+    from wikis w left join jobs j on j.id = w.current_job_id left join alert_rules r on r.wiki_id = w.id
+    ${wikiId === undefined ? sql`` : sql`where w.id = ${wikiId}`}`)
   return result.rows.map((row) => ({ wikiId: row.wiki_id, days: row.days, rules: row.rules }))
 }
 
-/** Wikis that have an open alert of one of these metrics. */
-export async function wikisWithOpenAlerts(db: Executor, metrics: readonly string[]): Promise<Set<number>> {
-  const rows = await db.orm
-    .select({ wikiId: alerts.wikiId })
-    .from(alerts)
-    .where(and(alerts.open, inArray(alerts.metric, [...metrics])))
-  return new Set(rows.map((row) => row.wikiId))
+export interface OpenAlertsOfWiki {
+  readonly wikiId: number
+  readonly alerts: readonly Pick<AlertRow, 'rule' | 'metric' | 'severity'>[]
+  readonly rules: readonly AlertRule[]
+}
+
+/** The open alerts of every wiki that has any, beside its rules. */
+export async function readOpenAlerts(db: Executor): Promise<OpenAlertsOfWiki[]> {
+  const result = await db.orm.execute<{
+    wiki_id: number
+    alerts: OpenAlertsOfWiki['alerts']
+    rules: AlertRule[] | null
+  }>(sql`
+    select a.wiki_id, a.alerts, r.rules from (
+      select wiki_id, json_agg(json_build_object('rule', rule, 'metric', metric, 'severity', severity)) as alerts
+      from alerts where open group by wiki_id) a
+    left join alert_rules r on r.wiki_id = a.wiki_id`)
+  return result.rows.map((row) => ({ wikiId: row.wiki_id, alerts: row.alerts, rules: row.rules ?? defaultAlertRules }))
 }
 
 /** How many alerts are in each state and severity; resolved ones of the last day. */

@@ -27,14 +27,15 @@ export {
   type RulesOfWiki,
   readAlert,
   readAlertRules,
+  readOpenAlerts,
   readSilences,
   readTransitions,
   readWikiAges,
   type SilenceRow,
   saveAlertRules,
   type TransitionRow,
+  type WikiAge,
   wakeSilencedAlerts,
-  wikisWithOpenAlerts,
 } from './alerts.ts'
 export {
   type ApiKeyRow,
@@ -115,8 +116,10 @@ export {
   failJob,
   freezeJobPages,
   type Job,
+  type JobOrigin,
   type NewJob,
   readJob,
+  readJobOrigins,
   requeueJob,
   startNextJob,
 } from './jobs.ts'

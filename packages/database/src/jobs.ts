@@ -43,6 +43,18 @@ export async function readJob(db: Executor, jobId: string): Promise<Job | undefi
   return rows[0]
 }
 
+/** The request that set off a job, which the news of its alerts carries on. */
+export type JobOrigin = Pick<Job, 'requestId' | 'traceparent'>
+
+export async function readJobOrigins(db: Executor, jobIds: readonly string[]): Promise<Map<string, JobOrigin>> {
+  if (jobIds.length === 0) return new Map()
+  const rows = await db.orm
+    .select({ id: jobs.id, requestId: jobs.requestId, traceparent: jobs.traceparent })
+    .from(jobs)
+    .where(inArray(jobs.id, [...jobIds]))
+  return new Map(rows.map(({ id, ...origin }) => [id, origin]))
+}
+
 /**
  * Makes the wiki's oldest queued job the running one, unless one runs already.
  * Who makes a job holds the wiki's key by its foreign key: the weaker lock lets several of them come here, one after the other.

@@ -1,10 +1,10 @@
 import { type EnvelopeContext, events, type OutgoingMessage, toMessage } from '@tagloom/contracts'
-import type { AlertRow } from '@tagloom/database'
+import type { AlertRow, JobOrigin } from '@tagloom/database'
 
-type Origin = { readonly traceparent: string | null; readonly requestId: string | null }
+/** The request that set off the job which an alert is of */
 
 /** The news of an alert as a message. The dedupe key is the alert's: told once however often it is published. */
-export function announcement(what: 'raised' | 'resolved', alert: AlertRow, origin?: Origin): OutgoingMessage {
+export function announcement(what: 'raised' | 'resolved', alert: AlertRow, origin?: JobOrigin): OutgoingMessage {
   const context: EnvelopeContext = {
     source: 'metrics-aggregator',
     traceparent: origin?.traceparent ?? undefined,

@@ -1,11 +1,4 @@
-import {
-  type AlertRule,
-  alertMessage,
-  clockMetrics,
-  defaultAlertRules,
-  isClockMetric,
-  stepAlert,
-} from '@tagloom/contracts'
+import { type AlertRule, alertMessage, defaultAlertRules, isClockMetric, stepAlert } from '@tagloom/contracts'
 import {
   applyStep,
   type Database,
@@ -13,14 +6,18 @@ import {
   isSilenced,
   lockWikiAlerts,
   openAlertOf,
+  readAlertRules,
+  readJobOrigins,
+  readOpenAlerts,
   readSilences,
   readWikiAges,
   type Transaction,
+  type WikiAge,
   wakeSilencedAlerts,
-  wikisWithOpenAlerts,
 } from '@tagloom/database'
 import type { Owe, Relay } from '@tagloom/service-kit'
 import { announcement } from './announce.ts'
+import { closeOrphans, isOrphan } from './close-orphans.ts'
 import { withRunbookAt } from './runbook-base.ts'
 
 export interface ClockOptions {
@@ -30,49 +27,67 @@ export interface ClockOptions {
 }
 
 /**
- * What no run brings about: alerts of wikis that had no run for long, and silences that end. Both are looked at by the clock; a rule of a
- * clock metric fires and clears at once, whatever number of runs it names. Any number of replicas may do it: the wiki's lock makes it once.
+ * What no run brings about, looked at by the clock: rules that were dropped or changed while their alert was open, wikis that had no run for
+ * long, and silences that end, in this order: what a dropped rule left must not fire when its silence ends. A rule of a clock metric fires
+ * and clears at once, whatever number of runs it names. Any number of replicas may do it: the wiki's lock makes it once.
  */
 export async function judgeByClock(
   db: Database,
   commit: Relay['commit'],
   { signal, runbookBase = '' }: ClockOptions = {},
 ): Promise<void> {
-  const open = await wikisWithOpenAlerts(db, clockMetrics)
-  for (const { wikiId, days, rules } of await readWikiAges(db)) {
+  const open = new Map((await readOpenAlerts(db)).map((wiki) => [wiki.wikiId, wiki]))
+  for (const { wikiId, alerts, rules } of open.values()) {
     if (signal?.aborted) return
-    const clockRules = (rules ?? defaultAlertRules)
-      .filter((rule) => rule.enabled && isClockMetric(rule.metric))
-      .map((rule) => withRunbookAt(runbookBase, rule))
-    const worthALook = open.has(wikiId) || clockRules.some((rule) => outside(rule, days))
-    if (worthALook) await commit((tx, owe) => judgeWiki(tx, owe, wikiId, days, clockRules))
+    if (alerts.some((alert) => isOrphan(alert, rules))) await commit((tx, owe) => closeOrphansOf(tx, owe, wikiId))
+  }
+  for (const age of await readWikiAges(db)) {
+    if (signal?.aborted) return
+    const known = open.get(age.wikiId)?.alerts ?? []
+    const worthALook =
+      known.some((alert) => isClockMetric(alert.metric)) || clockRulesOf(age).some((rule) => outside(rule, age.days))
+    if (worthALook) await commit((tx, owe) => judgeWiki(tx, owe, age.wikiId, runbookBase))
   }
   await commit(async (tx, owe) => {
-    for (const alert of await wakeSilencedAlerts(tx)) owe(announcement('raised', alert))
+    const woken = await wakeSilencedAlerts(tx)
+    const origins = await readJobOrigins(tx, jobsOf(woken))
+    for (const alert of woken) owe(announcement('raised', alert, origins.get(alert.lastJobId ?? '')))
   })
 }
+
+const jobsOf = (alerts: Iterable<{ readonly lastJobId: string | null }>): string[] =>
+  [...alerts].flatMap(({ lastJobId }) => lastJobId ?? [])
+
+async function closeOrphansOf(tx: Transaction, owe: Owe, wikiId: number): Promise<void> {
+  await lockWikiAlerts(tx, wikiId)
+  const rules = await readAlertRules(tx, wikiId)
+  const open = await holdOpenAlerts(tx, wikiId)
+  const origins = await readJobOrigins(tx, jobsOf(open.values()))
+  await closeOrphans(tx, owe, rules, open, ({ lastJobId }) => origins.get(lastJobId ?? ''))
+}
+
+const clockRulesOf = ({ rules }: WikiAge): readonly AlertRule[] =>
+  (rules ?? defaultAlertRules).filter((rule) => rule.enabled && isClockMetric(rule.metric))
 
 const outside = (rule: AlertRule, days: number): boolean =>
   rule.comparison === 'above' ? days > rule.firing : days < rule.firing
 
-async function judgeWiki(
-  tx: Transaction,
-  owe: Owe,
-  wikiId: number,
-  days: number,
-  rules: readonly AlertRule[],
-): Promise<void> {
+async function judgeWiki(tx: Transaction, owe: Owe, wikiId: number, runbookBase: string): Promise<void> {
   await lockWikiAlerts(tx, wikiId)
+  // Once more, under the lock: a run may have come since.
+  const [age] = await readWikiAges(tx, wikiId)
+  if (!age) return
   const open = await holdOpenAlerts(tx, wikiId)
   const silences = await readSilences(tx, wikiId)
-  for (const rule of rules) {
+  for (const rule of clockRulesOf(age).map((rule) => withRunbookAt(runbookBase, rule))) {
     const atOnce = { ...rule, runs_before_firing: 1, runs_before_clearing: 1 }
     const row = open.get(rule.rule)
-    const seen = { value: days, baseline: null }
+    const seen = { value: age.days, baseline: null }
     const step = stepAlert(atOnce, row && openAlertOf(row), seen, isSilenced(silences, rule.rule))
     if (!step.to) continue
     const message = alertMessage(rule, seen)
-    const alert = await applyStep(tx, { wikiId, rule, row, step, value: days, message, jobId: null, by: 'aggregator' })
+    const value = age.days
+    const alert = await applyStep(tx, { wikiId, rule, row, step, value, message, jobId: null, by: 'aggregator' })
     if (alert && step.tell) owe(announcement(step.tell, alert))
   }
 }

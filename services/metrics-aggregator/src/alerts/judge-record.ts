@@ -1,5 +1,4 @@
 import {
-  type AlertRule,
   alertMessage,
   baselineRuns,
   isClockMetric,
@@ -10,9 +9,7 @@ import {
   stepAlert,
 } from '@tagloom/contracts'
 import {
-  type AlertRow,
   applyStep,
-  closeAlert,
   type Figures,
   holdOpenAlerts,
   isSilenced,
@@ -26,6 +23,7 @@ import {
 } from '@tagloom/database'
 import type { Owe } from '@tagloom/service-kit'
 import { announcement } from './announce.ts'
+import { closeOrphans } from './close-orphans.ts'
 import { withRunbookAt } from './runbook-base.ts'
 
 /** Puts a run before every rule of its wiki, within the caller's transaction and under the wiki's lock. */
@@ -37,13 +35,14 @@ export async function judgeRecord(
   runbookBase = '',
 ): Promise<void> {
   const wikiId = record.wiki_id
-  const { rules } = await readAlertRules(tx, wikiId)
+  const rules = await readAlertRules(tx, wikiId)
   const open = await holdOpenAlerts(tx, wikiId)
+  await closeOrphans(tx, owe, rules, open, () => job)
   const silences = await readSilences(tx, wikiId)
   const { baselineFigures } = await readRunTotals(tx, wikiId)
   const before = await readSeriesBefore(tx, wikiId, record.job_id, baselineRuns)
   const figures = figuresOf(record)
-  for (const rule of rules) {
+  for (const rule of rules.rules) {
     if (!rule.enabled || isClockMetric(rule.metric)) continue
     const seen = observe(rule, figures, before, baselineFigures)
     // A run without the metric, or before there is a baseline, says nothing of the rule.
@@ -63,22 +62,6 @@ export async function judgeRecord(
       by: 'aggregator',
     })
     if (alert && step.tell) owe(announcement(step.tell, alert, job))
-  }
-  await closeOrphans(tx, owe, rules, open, job)
-}
-
-/** Alerts whose rule is gone or switched off are over. */
-async function closeOrphans(
-  tx: Transaction,
-  owe: Owe,
-  rules: readonly AlertRule[],
-  open: ReadonlyMap<string, AlertRow>,
-  job: Job,
-): Promise<void> {
-  for (const row of open.values()) {
-    if (rules.some((rule) => rule.enabled && rule.rule === row.rule)) continue
-    const closed = await closeAlert(tx, row, 'rules')
-    if (row.raisedAt) owe(announcement('resolved', closed, job))
   }
 }
 

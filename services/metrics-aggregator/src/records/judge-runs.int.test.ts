@@ -1,4 +1,4 @@
-import { type AlertRule, qualityThresholds } from '@tagloom/contracts'
+import { type AlertRule, defaultAlertRules, qualityThresholds } from '@tagloom/contracts'
 import {
   acknowledgeAlert,
   addForgottenEvaluations,
@@ -363,6 +363,78 @@ describe('alerts', () => {
     await run({ outliers: 20 })
     expect((await alerts())[0]).toMatchObject({ state: 'resolved' })
     expect(await readDeliveries(db, [(await alerts())[0]?.id as number])).toEqual([])
+  })
+
+  it('is over within a minute of its rule being dropped, which the silence that ends then does not raise', async () => {
+    await run({ silhouette: 0.1 })
+    const told = (await alerts())[0]?.id as number
+    const tx = db.transaction.bind(db)
+    const silence = {
+      wikiId,
+      rule: 'outliers-high',
+      reason: 'r',
+      createdBy: 'ann',
+      endsAt: new Date(Date.now() + 60_000),
+    }
+    await tx((within) => addSilence(within, silence))
+    await run({ silhouette: 0.1, outliers: 40 })
+    expect((await alerts()).map((alert) => `${alert.rule} ${alert.state}`)).toEqual([
+      'outliers-high silenced',
+      'silhouette-low firing',
+    ])
+    await tx((within) => saveAlertRules(within, wikiId, [], 'ann'))
+    await db.pool.query('update alert_silences set ends_at = now() where wiki_id = $1', [wikiId])
+    for (let i = 0; i < 2; i++) await judgeByClock(db, commitTo(db))
+    expect((await alerts()).map((alert) => alert.state)).toEqual(['resolved', 'resolved'])
+    expect(await outbox()).toEqual([`alert.${told}.raised`, `alert.${told}.resolved`])
+    expect((await readTransitions(db, [told])).at(-1)).toMatchObject({ toState: 'resolved', by: 'ann' })
+  })
+
+  it('without a run to come is over as well when the rule of the clock is dropped', async () => {
+    await run()
+    await db.pool.query("update jobs set ended_at = now() - interval '20 days' where wiki_id = $1", [wikiId])
+    await judgeByClock(db, commitTo(db))
+    expect((await alerts())[0]).toMatchObject({ rule: 'no-recent-run', state: 'firing' })
+    await db.transaction((tx) => saveAlertRules(tx, wikiId, [], 'ann'))
+    await judgeByClock(db, commitTo(db))
+    expect((await alerts())[0]).toMatchObject({ rule: 'no-recent-run', state: 'resolved' })
+  })
+
+  it('follows its rule to other values while it is open, and ends where the rule becomes another', async () => {
+    const [rule] = defaultAlertRules
+    const edit = (more: Partial<AlertRule>) =>
+      db.transaction((tx) => saveAlertRules(tx, wikiId, [{ ...rule!, ...more }], 'ann'))
+    await run({ silhouette: 0.1 })
+    await edit({ firing: 0.3, clearing: 0.4, action: 'other' })
+    await run({ silhouette: 0.25 })
+    expect(await alerts()).toMatchObject([{ state: 'firing', threshold: 0.3, action: 'other', severity: 'warning' }])
+    await edit({ firing: 0.3, clearing: 0.4, severity: 'critical' })
+    await run({ silhouette: 0.25 })
+    expect(await alerts()).toMatchObject([
+      { state: 'firing', severity: 'critical' },
+      { state: 'resolved', severity: 'warning' },
+    ])
+  })
+
+  it('that a silence held back carries the request of its job when it fires', async () => {
+    const silence = { wikiId, rule: null, reason: 'r', createdBy: 'ann', endsAt: new Date(Date.now() + 60_000) }
+    await db.transaction((tx) => addSilence(tx, silence))
+    const jobId = await completedJob(db, wikiId, {}, { requestId: 'asked-by-ann' })
+    await store(jobId, { silhouette: 0.1 })
+    await addRunEvaluation(db, { jobId, wikiId, completedAt: new Date(), expectedSamples: 5 })
+    await judgeDueRuns(deps)
+    await db.pool.query('update alert_silences set ends_at = now() where wiki_id = $1', [wikiId])
+    await judgeByClock(db, commitTo(db))
+    const { rows } = await db.pool.query('select body from outbox where subject like $1', [
+      `tagloom.v1.${wikiId}.alert.raised.%`,
+    ])
+    expect(rows.map((row) => JSON.parse(row.body).requestid)).toEqual(['asked-by-ann'])
+  })
+
+  it('fires for a wiki that never had a run since it was made', async () => {
+    await db.pool.query("update wikis set created_at = now() - interval '20 days' where id = $1", [wikiId])
+    await judgeByClock(db, commitTo(db))
+    expect(await alerts()).toMatchObject([{ rule: 'no-recent-run', state: 'firing', value: expect.closeTo(20, 1) }])
   })
 
   it('fires for a wiki without a run for long, and resolves after one', async () => {
