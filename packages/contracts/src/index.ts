@@ -51,7 +51,7 @@ export {
 } from './log-events.ts'
 export { MetricSample } from './metric-sample.ts'
 export { type Flow, pipeline } from './pipeline.ts'
-export { type Distribution, type Histogram, metricValue, RunRecord, type StageBreakdown } from './record.ts'
+export { type Distribution, type Histogram, metricValue, RunRecord, recordAsOf, type StageBreakdown } from './record.ts'
 export {
   type BucketCounter,
   type CounterName,

@@ -28,8 +28,8 @@ export const pipeline: readonly Flow[] = [
   {
     event: events.jobCancelled,
     producers: ['gateway'],
-    consumers: everyWorker,
-    note: 'every replica drops what it has in hand',
+    consumers: [...everyWorker, 'metrics-aggregator'],
+    note: 'every replica of a worker drops what it has in hand',
   },
   { event: events.jobFailed, producers: ['gateway', ...everyWorker], consumers: ['gateway', 'metrics-aggregator'] },
   { event: events.jobCompleted, producers: ['propagator'], consumers: ['gateway', 'metrics-aggregator'] },

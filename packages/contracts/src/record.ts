@@ -127,3 +127,17 @@ export function metricValue(record: RunRecord, name: MetricName): number | null 
   }
   return null
 }
+
+/** The record of a job that runs, as it stands now: between two samples time goes on, and with it what is measured by it. */
+export function recordAsOf(record: RunRecord, startedAt: Date, now: Date): RunRecord {
+  const seconds = Math.max(0, now.getTime() - startedAt.getTime()) / 1000
+  const pages = record.coverage.pages_processed
+  return {
+    ...record,
+    performance: {
+      ...record.performance,
+      total_pipeline_duration_seconds: seconds,
+      pages_per_second: pages === null || seconds === 0 ? null : pages / seconds,
+    },
+  }
+}

@@ -1,12 +1,16 @@
 import { openTestBus } from '@tagloom/bus/testing'
-import type { MetricSample } from '@tagloom/contracts'
+import { events, type MetricSample, toMessage } from '@tagloom/contracts'
 import {
   addRunEvaluation,
+  cancelJob,
+  createJob,
   type Database,
   listAlerts,
+  readJob,
   readRecord,
   readRunEvaluation,
   readSamples,
+  startNextJob,
 } from '@tagloom/database'
 import { createTestWiki, openTestDatabase, saveSamples } from '@tagloom/database/testing'
 import { openLiveRecords } from '@tagloom/service-kit/live-records'
@@ -47,6 +51,31 @@ describe('the aggregator', () => {
     await until(async () => (await live.get(wikiId, jobId))?.samples.expected === 5)
     await aggregators.kill(child, 'SIGTERM')
     expect(child.exitCode).toBe(0)
+  })
+
+  it('shows in the live record that a job was cancelled, and how long it had run', async () => {
+    const wikiId = await createTestWiki(db)
+    await aggregators.start()
+    const live = await openLiveRecords({ bus, redisUrl: '', ttlSeconds: 60 })
+    const jobId = await db.transaction(async (tx) => {
+      await createJob(tx, { wikiId, options: {} })
+      return (await startNextJob(tx, wikiId))!.id
+    })
+    await aggregators.publishSample(samplesOf(wikiId, jobId)[0] as MetricSample)
+    await until(async () => (await live.get(wikiId, jobId))?.status === 'running')
+    await db.transaction((tx) => cancelJob(tx, jobId))
+    await bus.publish(
+      toMessage(events.jobCancelled, { wiki_id: wikiId, job_id: jobId, reason: 'r' }, { source: 'gateway' }),
+    )
+    await until(async () => (await live.get(wikiId, jobId))?.status === 'cancelled')
+    const { startedAt, endedAt } = (await readJob(db, jobId))!
+    expect(await live.get(wikiId, jobId)).toMatchObject({
+      completed_at: null,
+      performance: {
+        pages_embedded: 100,
+        total_pipeline_duration_seconds: (endedAt!.getTime() - startedAt!.getTime()) / 1000,
+      },
+    })
   })
 
   it('records a job when the last sample of it comes, not at the next look of each second, also after its end', async () => {

@@ -8,6 +8,7 @@ import type { Config } from './config.ts'
 import { startDelivery } from './delivery/deliver.ts'
 import { logDelivery } from './delivery/log-delivery.ts'
 import type { Receiver } from './delivery/receivers.ts'
+import { handleJobCancelled } from './job-cancelled/handle.ts'
 import { handleJobCompleted } from './job-completed/handle.ts'
 import { handleJobFailed } from './job-failed/handle.ts'
 import { handleJobRequested } from './job-requested/handle.ts'
@@ -120,6 +121,10 @@ export async function startAggregator(deps: AggregatorDeps): Promise<Aggregator>
     ),
     bus.consume({ events: [events.jobFailed], durable: 'metrics-aggregator-job-failed', concurrency: 1 }, (message) =>
       handleJobFailed(message, { live }),
+    ),
+    bus.consume(
+      { events: [events.jobCancelled], durable: 'metrics-aggregator-job-cancelled', concurrency: 1 },
+      (message) => handleJobCancelled(message, { live }),
     ),
   ])
   return {

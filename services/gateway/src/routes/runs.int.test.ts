@@ -2,6 +2,7 @@ import { type AlertRule, defaultAlertRules, type JobOptions, metricList } from '
 import { madeUpRecord } from '@tagloom/contracts/testing'
 import { applyStep, completeJob, createJob, saveRecord, startNextJob } from '@tagloom/database'
 import { createTestWiki } from '@tagloom/database/testing'
+import { openLiveRecords } from '@tagloom/service-kit/live-records'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { openTestGateway, type TestGateway } from '../testing.ts'
 
@@ -109,6 +110,22 @@ describe('runs', () => {
     expect((await get('/api/jobs/none/metrics')).body.code).toBe('job_not_found')
   })
 
+  it('gives the live record of a job that runs as it stands now, between two samples as well', async () => {
+    const { db, bus } = gateway.deps
+    const live = await openLiveRecords({ bus, redisUrl: '', ttlSeconds: 60 })
+    const job = await db.transaction(async (tx) => {
+      await createJob(tx, { wikiId: wiki, options: {} })
+      return (await startNextJob(tx, wiki))!
+    })
+    const figures = { total_pipeline_duration_seconds: 1, pages_processed: 60 }
+    await live.put({ ...madeUpRecord({ wikiId: wiki, jobId: job.id, at: new Date(), figures }), status: 'running' })
+    await db.pool.query("update jobs set started_at = now() - interval '30 seconds' where id = $1", [job.id])
+    const { live: isLive, record } = (await get(`/api/jobs/${job.id}/metrics`)).body
+    expect(isLive).toBe(true)
+    expect(record.performance.total_pipeline_duration_seconds).toBeGreaterThan(29.9)
+    expect(record.performance.pages_per_second).toBeCloseTo(60 / record.performance.total_pipeline_duration_seconds, 9)
+  })
+
   it('refuses the record of a job to who may not see its wiki, also right after somebody who may', async () => {
     const id = await run({ silhouette_score: 0.1 })
     const url = `/api/jobs/${id}/metrics`
@@ -202,6 +219,23 @@ describe('alert rules', () => {
   })
 })
 
+describe('a preview of few runs', () => {
+  const preview = async (rule: AlertRule, runs: number) =>
+    (await gateway.call(key, 'POST', `/api/wikis/${wiki}/alert-rules/preview`, { rule, runs })).body
+
+  it('has the baseline and the open alert that the runs before them had made', async () => {
+    const of = (name: string) => defaultAlertRules.find((rule) => rule.rule === name) as AlertRule
+    for (const silhouette_score of [0.8, 0.8, 0.8, 0.5, 0.1, 0.1]) await run({ silhouette_score })
+    const regressed = await preview(of('quality-regressed'), 3)
+    expect(regressed.runs).toMatchObject([
+      { baseline: 0.8, state: 'firing', told: 'raised' },
+      { baseline: 0.8, state: 'firing', told: null },
+      { baseline: 0.8, state: 'firing', told: null },
+    ])
+    expect(await preview(of('silhouette-low'), 1)).toMatchObject({ raised: 0, runs: [{ state: 'firing', told: null }] })
+  })
+})
+
 describe('alerts', () => {
   const rule = defaultAlertRules[0] as AlertRule
   const raise = () =>
@@ -249,6 +283,11 @@ describe('alerts', () => {
     expect((await gateway.call(key, 'DELETE', `${silences}/${made.body.id}`)).status).toBe(204)
     expect((await get(silences)).body.items).toEqual([])
     expect((await gateway.call(key, 'DELETE', `${silences}/${made.body.id}`)).body.code).toBe('silence_not_found')
+    const unknown = await gateway.call(key, 'POST', silences, { rule: 'silhouete-low', reason: 'x', ends_at })
+    expect(unknown).toMatchObject({ status: 400, body: { code: 'validation_failed' } })
+    expect(unknown.body.detail).toMatch(
+      /^body\/rule expected a rule of the wiki \(silhouette-low, .*, got silhouete-low$/,
+    )
     const past = new Date(Date.now() - 1_000).toISOString()
     expect((await gateway.call(key, 'POST', silences, { reason: 'x', ends_at: past })).status).toBe(400)
   })
