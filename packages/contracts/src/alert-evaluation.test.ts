@@ -123,4 +123,18 @@ describe('what a run says of a rule', () => {
       [false, 'resolved', 'resolved'],
     ])
   })
+
+  it('previews of the last runs what a preview of all of them ends with', () => {
+    const runs = [0.8, 0.8, 0.8, 0.1, 0.21, 0.1, 0.3].map((silhouette_score, at) => ({
+      jobId: `job_${at}`,
+      at: new Date(at * 1000),
+      figures: { silhouette_score },
+    }))
+    for (const rule of [
+      silhouette,
+      { ...silhouette, measure: 'baseline_change_percent' as const, firing: -20, clearing: -10 },
+    ])
+      for (const shown of [1, 3, 7, 20])
+        expect(previewRule(rule, runs, null, shown)).toEqual(previewRule(rule, runs, null).slice(-shown))
+  })
 })

@@ -163,10 +163,19 @@ export interface PreviewedRun {
   readonly told: 'raised' | 'resolved' | null
 }
 
-/** What a rule would have done in past runs, oldest first. */
-export function previewRule(rule: AlertRule, runs: readonly PastRun[], pinned: Figures | null): PreviewedRun[] {
+/**
+ * What a rule would have done in past runs.
+ * @param runs oldest first; those before the shown ones make the baseline and the alert with which the shown ones begin
+ * @param shown how many of the last are told
+ */
+export function previewRule(
+  rule: AlertRule,
+  runs: readonly PastRun[],
+  pinned: Figures | null,
+  shown = runs.length,
+): PreviewedRun[] {
   let alert: OpenAlert | undefined
-  return runs.map((run, at) => {
+  const replayed = runs.map((run, at): PreviewedRun => {
     const seen = observe(
       rule,
       run.figures,
@@ -185,4 +194,5 @@ export function previewRule(rule: AlertRule, runs: readonly PastRun[], pinned: F
       told: step.tell ?? null,
     }
   })
+  return replayed.slice(Math.max(0, runs.length - shown))
 }

@@ -99,15 +99,18 @@ export const alertRuleRoutes: Routes =
             'bad_request',
             `${body.rule.metric} is looked at by the clock: expected a metric of runs`,
           )
-        const series = await readSeries(db, wiki.id, body.runs ?? previewedRuns)
+        const shown = body.runs ?? previewedRuns
+        const series = await readSeries(db, wiki.id, shown + replayedBefore)
         const { baselineFigures } = await readRunTotals(db, wiki.id)
-        const runs = previewRule(body.rule, series, baselineFigures)
+        const runs = previewRule(body.rule, series, baselineFigures, shown)
         return { runs, raised: runs.filter((run) => run.told === 'raised').length }
       },
     )
   }
 
 const previewedRuns = 100
+/** An alert that was open longer than this many runs before the first shown one is previewed as if it were not. */
+const replayedBefore = 200
 
 /** @throws ProblemError with the path of each thing that is wrong */
 function refuseBadRules(rules: readonly AlertRule[], at: string): void {

@@ -17,7 +17,9 @@ import {
   type DeliveryRow,
   endSilence,
   listAlerts,
+  type RulesOfWiki,
   readAlert,
+  readAlertRules,
   readDeliveries,
   readSilences,
   readTransitions,
@@ -134,6 +136,7 @@ export const alertRoutes: Routes =
         const endsAt = new Date(body.ends_at)
         if (!(endsAt.getTime() > Date.now()))
           throw new ProblemError('validation_failed', `body/ends_at expected a time to come, got ${body.ends_at}`)
+        if (body.rule) refuseUnknown(body.rule, await readAlertRules(db, wiki.id))
         const row = await relay.commit((tx) =>
           addSilence(tx, {
             wikiId: wiki.id,
@@ -207,6 +210,16 @@ export const alertRoutes: Routes =
       )
     }
   }
+
+/** A silence of a rule that there is not would keep nobody from hearing of anything. */
+function refuseUnknown(rule: string, { rules }: RulesOfWiki): void {
+  if (rules.some((known) => known.rule === rule)) return
+  const known = rules.map((known) => known.rule).join(', ')
+  throw new ProblemError(
+    'validation_failed',
+    `body/rule expected a rule of the wiki (${known || 'it has none'}), got ${rule}`,
+  )
+}
 
 const iso = (at: Date | null): string | null => at?.toISOString() ?? null
 

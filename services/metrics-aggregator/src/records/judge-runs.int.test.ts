@@ -1,4 +1,4 @@
-import { type AlertRule, defaultAlertRules, qualityThresholds } from '@tagloom/contracts'
+import { type AlertRule, defaultAlertRules, previewRule, qualityThresholds } from '@tagloom/contracts'
 import {
   acknowledgeAlert,
   addForgottenEvaluations,
@@ -12,6 +12,7 @@ import {
   readJob,
   readRecord,
   readRunTotals,
+  readSeries,
   readTransitions,
   saveAlertRules,
   setBaseline,
@@ -286,6 +287,35 @@ describe('alerts', () => {
   it('makes one alert of a metric that flaps for 20 runs', async () => {
     for (let i = 0; i < 20; i++) await run({ silhouette: i % 2 ? 0.25 : 0.15 })
     expect((await alerts()).filter((alert) => alert.rule === 'silhouette-low')).toHaveLength(1)
+  })
+
+  it('are the ones that a preview of their rule over the same runs tells of', async () => {
+    const rule = { ...defaultAlertRules[0]!, runs_before_firing: 2 }
+    const rules: AlertRule[] = [
+      rule,
+      { ...rule, rule: 'fell', measure: 'baseline_change_percent', firing: -20, clearing: -5 },
+    ]
+    await db.transaction((tx) => saveAlertRules(tx, wikiId, rules, 'ann'))
+    // Of a fixed linear congruence: about a third below firing, some between the two values, some above
+    for (let i = 0, state = 7; i < 40; i++) {
+      state = (state * 1_103_515_245 + 12_345) % 2_147_483_648
+      await run({ silhouette: 0.1 + (state / 2_147_483_648) * 0.25 })
+    }
+    const series = await readSeries(db, wikiId, 100)
+    for (const each of rules) {
+      const told = previewRule(each, series, null).flatMap((past) =>
+        past.told ? [`${past.told} by ${past.job_id}`] : [],
+      )
+      const happened = (await alerts())
+        .filter((alert) => alert.rule === each.rule && alert.raisedAt)
+        .map(async (alert) =>
+          (await readTransitions(db, [alert.id]))
+            .filter((step) => step.toState === 'firing' || step.toState === 'resolved')
+            .map((step) => `${step.toState === 'firing' ? 'raised' : 'resolved'} by ${step.jobId}`),
+        )
+      expect((await Promise.all(happened.reverse())).flat()).toEqual(told)
+      expect(told.length).toBeGreaterThan(2)
+    }
   })
 
   it('raises nothing for a dry run', async () => {
