@@ -1,4 +1,4 @@
-import { and, asc, eq, gt, inArray, sql } from 'drizzle-orm'
+import { and, asc, eq, gt, inArray, or, type SQL, sql } from 'drizzle-orm'
 import type { AlertRow } from './alerts.ts'
 import type { Database, Executor } from './database.ts'
 import { jobs } from './schema/jobs.ts'
@@ -149,29 +149,48 @@ export const readDeliveries = (db: Executor, alertIds: readonly number[]): Promi
     .where(and(inArray(alertDeliveries.alertId, [...alertIds]), sql`${alertDeliveries.receiver} <> '*'`))
     .orderBy(asc(alertDeliveries.id))
 
-/** Open alerts that a receiver was told of, by id: what it is to hold as firing. */
+/**
+ * Alerts as a receiver is to hold them, by id: those that are open, and those that were resolved within `resolvedForMs`. One that the
+ * receiver is still owed the news of is left to its delivery; one whose deliveries were given up is not.
+ */
 export async function listAlertsHeldBy(
   db: Executor,
   receiver: string,
-  afterId: number,
-  limit: number,
+  { afterId, limit, resolvedForMs }: { afterId: number; limit: number; resolvedForMs: number },
 ): Promise<AlertRow[]> {
-  const rows = await db.orm
-    .select({ alert: alerts })
+  const news = (event: SQL) => sql`exists (select from ${alertDeliveries} d
+    where d.alert_id = ${alerts.id} and d.receiver = ${receiver} and d.status <> 'due' and d.event = ${event})`
+  return db.orm
+    .select()
     .from(alerts)
-    .innerJoin(alertDeliveries, eq(alertDeliveries.alertId, alerts.id))
     .where(
       and(
-        alerts.open,
         gt(alerts.id, afterId),
-        eq(alertDeliveries.receiver, receiver),
-        eq(alertDeliveries.event, 'raised'),
-        eq(alertDeliveries.status, 'delivered'),
+        or(
+          and(alerts.open, news(sql`'raised'`)),
+          and(sql`${alerts.resolvedAt} > now() - ${resolvedForMs} * interval '1 millisecond'`, news(sql`'resolved'`)),
+        ),
       ),
     )
     .orderBy(asc(alerts.id))
     .limit(limit)
-  return rows.map((row) => row.alert)
+}
+
+/**
+ * Gives up what is owed to receivers that there are no more; who is to be told is decided when an alert changes its state, and a receiver
+ * may be taken away after that.
+ * @returns how many deliveries
+ */
+export async function giveUpDeliveriesExcept(
+  db: Executor,
+  receivers: readonly string[],
+  afterMs: number,
+): Promise<number> {
+  const { rowCount } = await db.orm.execute(sql`
+    update alert_deliveries set status = 'given up', last_result = 'there is no such receiver any more'
+    where status = 'due' and receiver <> all(${sql.param([...receivers, '*'])}::text[])
+      and created_at < now() - ${afterMs} * interval '1 millisecond'`)
+  return rowCount ?? 0
 }
 
 export interface DeliveryLag {

@@ -5,6 +5,7 @@ export {
   type DeliveryLag,
   type DeliveryRow,
   expandDeliveries,
+  giveUpDeliveriesExcept,
   listAlertsHeldBy,
   type ReceiverFilter,
   readDeliveries,

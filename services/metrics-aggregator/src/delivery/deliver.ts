@@ -1,6 +1,13 @@
-import { type ClaimedDelivery, claimDeliveries, type Database, expandDeliveries, recordTry } from '@tagloom/database'
+import {
+  type ClaimedDelivery,
+  claimDeliveries,
+  type Database,
+  expandDeliveries,
+  giveUpDeliveriesExcept,
+  recordTry,
+} from '@tagloom/database'
 import { type Loop, startLoop } from '@tagloom/service-kit'
-import { nextDelayMs, retryAfterMs } from './backoff.ts'
+import { giveUpAfterMs, nextDelayMs, retryAfterMs } from './backoff.ts'
 import type { Receiver } from './receivers.ts'
 import { repeatOpenAlerts } from './repeat-open-alerts.ts'
 import { isTaken, requestFor, wantsAlert } from './requests.ts'
@@ -33,6 +40,7 @@ export interface DeliveryDeps {
 const logReceiver = 'log'
 const triesAtOnce = 4
 const everyMinute = 60_000
+const everyHour = 3_600_000
 
 export function startDelivery(deps: DeliveryDeps): Loop {
   const { db, receivers, everyMs, onError } = deps
@@ -65,11 +73,14 @@ export function startDelivery(deps: DeliveryDeps): Loop {
     },
     onError,
   )
-  const repeating = startLoop(deps.repeatEveryMs ?? everyMinute, (signal) => repeatOpenAlerts(deps, signal), onError)
+  const known = filters.map(({ name }) => name)
+  const givingUp = startLoop(everyHour, () => giveUpDeliveriesExcept(db, known, giveUpAfterMs), onError)
+  const repeatMs = deps.repeatEveryMs ?? everyMinute
+  const repeating = startLoop(repeatMs, (signal) => repeatOpenAlerts(deps, signal), onError, repeatMs)
   return {
     wake: expanding.wake,
     async stop() {
-      await Promise.all([expanding, repeating, ...loops].map((loop) => loop.stop()))
+      await Promise.all([expanding, givingUp, repeating, ...loops].map((loop) => loop.stop()))
     },
   }
 }

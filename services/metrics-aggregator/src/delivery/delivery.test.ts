@@ -3,7 +3,7 @@ import type { AlertRow } from '@tagloom/database'
 import { describe, expect, it } from 'vitest'
 import { giveUpAfterMs, nextDelayMs, retryAfterMs } from './backoff.ts'
 import { parseReceivers } from './receivers.ts'
-import { requestFor, wantsAlert } from './requests.ts'
+import { repeatRequest, requestFor, wantsAlert } from './requests.ts'
 import { isPublicAddress, send } from './send.ts'
 
 const alert: AlertRow = {
@@ -52,6 +52,20 @@ describe('requests to receivers', () => {
     })
   })
 
+  it('signs with both secrets while one is replaced, so that who knows either verifies', () => {
+    const next = `whsec_${Buffer.from('fedcba9876543210fedcba9876543210').toString('base64')}`
+    const hook = { name: 'hook', type: 'webhook', url: 'https://example.org/h', secret: next, previous_secret: secret }
+    const [receiver] = parseReceivers(JSON.stringify([hook]))
+    const { headers, body } = requestFor(receiver!, told, now)
+    const signedWith = (key: string) =>
+      `v1,${createHmac('sha256', key)
+        .update(`${told.key}.${now.getTime() / 1000}.${body}`)
+        .digest('base64')}`
+    expect(headers['webhook-signature']).toBe(
+      `${signedWith('fedcba9876543210fedcba9876543210')} ${signedWith('0123456789abcdef0123456789abcdef')}`,
+    )
+  })
+
   it("gives PagerDuty's three events one dedup_key", () => {
     const events = (['raised', 'acknowledged', 'resolved'] as const).map((event) =>
       JSON.parse(requestFor({ name: 'pd', type: 'pagerduty', routing_key: 'R' }, { ...told, event }, now).body),
@@ -74,6 +88,9 @@ describe('requests to receivers', () => {
       service: 'tagloom',
     })
     expect(Date.parse(raised.endsAt)).toBeGreaterThan(now.getTime() + 86_400_000)
+    const late = new Date(alert.createdAt.getTime() + 400 * 86_400_000)
+    const [repeated] = JSON.parse(repeatRequest(receiver, [alert], late).body)
+    expect(Date.parse(repeated.endsAt)).toBeGreaterThan(late.getTime() + 86_400_000)
     expect(JSON.parse(request.body)[0]).toMatchObject({ endsAt: at.toISOString(), labels: raised.labels })
   })
 

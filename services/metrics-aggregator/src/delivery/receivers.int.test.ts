@@ -5,7 +5,9 @@ import {
   type Database,
   type DeliveryRow,
   listAlerts,
+  readAlert,
   readDeliveries,
+  readDeliveryLag,
 } from '@tagloom/database'
 import { createTestWiki, openTestDatabase, saveSamples } from '@tagloom/database/testing'
 import type { Loop } from '@tagloom/service-kit'
@@ -17,6 +19,9 @@ import { commitTo, completedJob, passTime, samplesOf } from '../testing.ts'
 import { type DeliveryDeps, startDelivery } from './deliver.ts'
 import { logDelivery } from './log-delivery.ts'
 import { MisbehavingReceiver, type Protocol, type Way, ways } from './misbehaving-receiver.ts'
+import type { Receiver } from './receivers.ts'
+import { repeatRequest } from './requests.ts'
+import { send } from './send.ts'
 import { certificate, key } from './test-certificate.ts'
 
 const hour = 3_600_000
@@ -102,6 +107,11 @@ async function afterTry(alertId: number, n: number): Promise<{ result: string; p
 
 const told = () => receiver.taken.map(({ event }) => event)
 const until = (holds: () => Promise<boolean> | boolean) => vi.waitUntil(holds, { timeout: 20_000, interval: 10 })
+
+/** Ends of the alerts of this test's wiki that Alertmanager holds; it is told as well of what tests before this one resolved. */
+const held = (): Date[] =>
+  [...receiver.held].flatMap(([labels, ends]) => (JSON.parse(labels).wiki_id === String(wikiId) ? [ends] : []))
+const firing = (): number => held().filter((ends) => ends.getTime() > Date.now()).length
 
 const taken = { webhook: 'HTTP 204', pagerduty: 'HTTP 202', alertmanager: 'HTTP 200' }
 
@@ -205,7 +215,6 @@ describe('an Alertmanager that is restarted', () => {
   it('holds again what is open, and not what is resolved', async () => {
     receiver = new MisbehavingReceiver('alertmanager')
     await receiver.open()
-    const firing = () => [...receiver.held.values()].filter((ends) => ends.getTime() > Date.now()).length
     await fire()
     deliver({ repeatEveryMs: 20 })
     await until(() => firing() === 1)
@@ -214,11 +223,48 @@ describe('an Alertmanager that is restarted', () => {
     await receiver.open()
     await until(() => firing() === 1)
     await recover()
-    await until(() => receiver.held.size === 1 && firing() === 0)
+    await until(() => held().length === 1 && firing() === 0)
     await receiver.shut()
     await receiver.open()
     await expect(vi.waitUntil(() => firing() > 0, { timeout: 300, interval: 10 })).rejects.toThrow()
     expect(receiver.refused).toEqual([])
+  })
+})
+
+describe('an Alertmanager that hears an older repeat after the resolve', () => {
+  it('has the alert resolved again by the next repeat', async () => {
+    receiver = new MisbehavingReceiver('alertmanager')
+    await receiver.open()
+    const settings = receiver.settings() as Extract<Receiver, { type: 'alertmanager' }>
+    const id = await fire()
+    deliver({ repeatEveryMs: 20 })
+    await until(() => firing() === 1)
+    const stale = repeatRequest(settings, [(await readAlert(db, id))!], new Date())
+    await recover()
+    await until(() => firing() === 0)
+    expect(await send(stale, { timeoutMs: 5_000, allowPrivate: true })).toMatchObject({ status: 200 })
+    await until(() => firing() === 0)
+    expect(held()).toHaveLength(1)
+  })
+})
+
+describe('what is owed to a receiver that is taken out of ALERT_RECEIVERS', () => {
+  it('is given up after a day, and shows in no lag from then on', async () => {
+    receiver = new MisbehavingReceiver('webhook')
+    await receiver.open()
+    await receiver.shut()
+    const id = await fire()
+    deliver()
+    await afterTry(id, 1)
+    await delivery!.stop()
+    deliver({ receivers: [] })
+    await delivery!.stop()
+    expect((await deliveriesOf(id)).map((row) => row.status)).toEqual(['due'])
+    await passTime(db, 25 * hour)
+    deliver({ receivers: [] })
+    await until(async () => (await deliveriesOf(id))[0]?.status === 'given up')
+    expect((await deliveriesOf(id))[0]?.lastResult).toBe('there is no such receiver any more')
+    expect((await readDeliveryLag(db)).map((lag) => lag.receiver)).not.toContain('receiver')
   })
 })
 

@@ -9,6 +9,7 @@ const common = {
   wikis: Type.Optional(Type.Array(Type.Integer({ minimum: 1 }), { minItems: 1, description: 'By default all' })),
 }
 const url = Type.String({ pattern: '^https?://', maxLength: 2000 })
+const secret = Type.String({ pattern: '^whsec_[A-Za-z0-9+/]{32,}={0,2}$', description: 'Standard Webhooks secret' })
 const closed = { additionalProperties: false }
 
 const Receiver = Type.Union([
@@ -17,7 +18,8 @@ const Receiver = Type.Union([
       ...common,
       type: Type.Literal('webhook'),
       url,
-      secret: Type.String({ pattern: '^whsec_[A-Za-z0-9+/]{32,}={0,2}$', description: 'Standard Webhooks secret' }),
+      secret,
+      previous_secret: Type.Optional(secret),
     },
     closed,
   ),

@@ -49,20 +49,24 @@ export function requestFor(receiver: Receiver, told: Told, now: Date): OutgoingR
     case 'pagerduty':
       return pagerDuty(receiver, told)
     case 'alertmanager':
-      return alertmanager(receiver, told)
+      return alertmanager(receiver, told, now)
   }
 }
 
 const json = { 'content-type': 'application/json', 'user-agent': 'tagloom' }
 
-/** Standard Webhooks: id is the delivery key, so that a receiver knows a repeat; the signature is made anew for each try. */
+/**
+ * Standard Webhooks: id is the delivery key, so that a receiver knows a repeat; the signature is made anew for each try. While a secret is
+ * replaced there are two, and a receiver that knows either of them verifies one.
+ */
 function webhook(receiver: Extract<Receiver, { type: 'webhook' }>, told: Told, now: Date): OutgoingRequest {
   const body = JSON.stringify({
     type: `alert.${told.event}`,
     timestamp: told.at.toISOString(),
     data: factsOf(told.alert),
   })
-  const signature = new Webhook(receiver.secret).sign(told.key, now, body)
+  const secrets = [receiver.secret, ...(receiver.previous_secret ? [receiver.previous_secret] : [])]
+  const signature = secrets.map((secret) => new Webhook(secret).sign(told.key, now, body)).join(' ')
   const timestamp = String(Math.floor(now.getTime() / 1000))
   return {
     url: receiver.url,
@@ -115,23 +119,23 @@ function pagerDuty(receiver: Extract<Receiver, { type: 'pagerduty' }>, told: Tol
   return { url: receiver.url ?? pagerDutyUrl, headers: json, body: JSON.stringify(event) }
 }
 
-/** Longer than any alert should stay open: without an end Alertmanager would resolve it by itself after five minutes. */
-const alertmanagerDays = 365
+/** Without an end Alertmanager would resolve an alert by itself after five minutes. Each repeat moves it on. */
+const alertmanagerEndsAfterMs = 365 * 86_400_000
 
 type Alertmanager = Extract<Receiver, { type: 'alertmanager' }>
 
-const alertmanager = (receiver: Alertmanager, { alert, event, at }: Told): OutgoingRequest =>
-  toAlertmanager(receiver, [alertmanagerAlert(alert, event === 'resolved' ? at : undefined)])
+const alertmanager = (receiver: Alertmanager, { alert, event, at }: Told, now: Date): OutgoingRequest =>
+  toAlertmanager(receiver, [alertmanagerAlert(alert, event === 'resolved' ? at : undefined, now)])
 
-/** What is open, said again: the same alerts with the same labels, start and end. */
-export const repeatRequest = (receiver: Alertmanager, open: readonly AlertRow[]): OutgoingRequest =>
+/** What the receiver is to hold, said again: the same alerts with the same labels and start. */
+export const repeatRequest = (receiver: Alertmanager, held: readonly AlertRow[], now: Date): OutgoingRequest =>
   toAlertmanager(
     receiver,
-    open.map((alert) => alertmanagerAlert(alert, undefined)),
+    held.map((alert) => alertmanagerAlert(alert, alert.resolvedAt ?? undefined, now)),
   )
 
-function alertmanagerAlert(alert: AlertRow, resolvedAt: Date | undefined) {
-  const ends = resolvedAt ?? new Date(alert.createdAt.getTime() + alertmanagerDays * 86_400_000)
+function alertmanagerAlert(alert: AlertRow, resolvedAt: Date | undefined, now: Date) {
+  const ends = resolvedAt ?? new Date(now.getTime() + alertmanagerEndsAfterMs)
   return {
     labels: {
       alertname: alert.rule,
