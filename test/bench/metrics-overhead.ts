@@ -56,7 +56,14 @@ const cpuUs = (): number => {
 async function costOfSample(db: Database, bus: Bus): Promise<number> {
   const rounds = 500
   const commit = async (at: number, enabled: boolean) => {
-    const metrics = new JobMetrics({ wikiId: 1, jobId: 'bench', service: 'propagator', enabled, databaseErrors: 0 })
+    const metrics = new JobMetrics({
+      wikiId: 1,
+      jobId: 'bench',
+      service: 'propagator',
+      enabled,
+      version: 'bench',
+      databaseErrors: 0,
+    })
     metrics.startStage('propagate', at)
     for (let page = 0; page < 1000; page++) metrics.increment(`pages_by_tags.${page % 9}`)
     metrics.increment('pages_processed', 1000)

@@ -195,6 +195,16 @@ describe('the log of a job', () => {
     })
   })
 
+  test('has a record that names the language model, and the version that each service logged', () => {
+    const { provenance } = record
+    expect(provenance.labeller_model).toBe('test')
+    expect(Object.keys(provenance.versions).sort()).toEqual(['clusterer', 'propagator', 'tagger'])
+    for (const [service, versions] of Object.entries(provenance.versions)) {
+      const started = lines().filter((line) => line.event === 'service_starting' && line.service === service)
+      expect(versions).toEqual([...new Set(started.map((line) => line.version))])
+    }
+  })
+
   test('counts what the language model did as the record does', () => {
     const { errors, cost } = record
     const count = (event: string) => linesOf().filter((line) => line.event === event).length

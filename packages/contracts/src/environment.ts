@@ -19,6 +19,11 @@ export const commonEnvironment = {
   }),
   HOST: Type.String({ default: '127.0.0.1', description: 'Address to listen on' }),
   PORT: Type.Integer({ default: 0, minimum: 0, maximum: 65_535, description: 'Port to listen on; 0 takes a free one' }),
+  TAGLOOM_VERSION: Type.String({
+    default: 'development',
+    maxLength: 100,
+    description: 'Of the running code, a release or a commit: run records tell it',
+  }),
   LOG_LEVEL: Type.Enum(['DEBUG', 'INFO', 'WARNING', 'ERROR', 'CRITICAL'], { default: 'INFO' }),
   LOG_FORMAT: Type.Enum(['json', 'readable'], { default: 'json' }),
   LOG_FILE: Type.String({ default: '', description: 'Also write logs to this file, rotated' }),

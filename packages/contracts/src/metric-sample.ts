@@ -25,6 +25,7 @@ export const MetricSample = Type.Object({
     description: "'plan', a batch number, or the name of a step; no control characters",
   }),
   service: Type.Enum([...services]),
+  version: Type.Optional(Type.String({ maxLength: 100, description: 'Of the code of that service' })),
   started_at: Type.String({ format: 'date-time' }),
   ended_at: Type.String({ format: 'date-time' }),
   duration_seconds: Type.Number({ minimum: 0 }),

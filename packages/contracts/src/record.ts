@@ -109,12 +109,18 @@ export const RunRecord = Type.Object({
   provenance: Type.Object({
     options: JobOptions,
     model: Type.Union([Type.String(), Type.Null()], { description: 'Embedding model' }),
+    labeller_model: Type.Union([Type.String(), Type.Null()], {
+      description: 'Language model that was asked for labels; null where none was',
+    }),
+    versions: Type.Record(Type.String(), Type.Array(Type.String()), {
+      description: 'Of the code of each service that took part; more than one where replicas of several did',
+    }),
     details: Type.Record(Type.String(), Type.Unknown(), {
       description: 'What the stages said of themselves',
     }),
     config_hash: Type.String({
       description:
-        'SHA-256 of options (dry_run and seed_stability left out) and model: equal where two runs compare like with like',
+        'SHA-256 of options (dry_run and seed_stability left out) and both models: equal where two runs compare like with like',
     }),
   }),
 })

@@ -58,8 +58,9 @@ Beside the groups a record holds:
   \`work_seconds\` (sum of the batches), percentiles of the batches, all its counters and gauges, and the first 200 batches;
 - \`distributions\`: count, mean, min, p50, p90, p95, p99 and max of labeller latency, cluster sizes, cluster confidence and tags of a page;
 - \`histograms\`: cluster sizes and tags of a page, \`counts[i]\` holding what is at most \`bounds[i]\`, the last count what is above;
-- \`provenance\`: the options of the job, its embedding model, what the stages said of themselves, and a hash of options and model: two
-  runs with the same \`config_hash\` compare like with like;
+- \`provenance\`: the options of the job, its embedding model, the language model that was asked (\`labeller_model\`), the versions of the
+  code by service, what the stages said of themselves, and a hash of options and models: two runs with the same \`config_hash\` compare like
+  with like, if their versions are the same too;
 - \`samples\`: how many came, and how many the job said there are.
 `
 }

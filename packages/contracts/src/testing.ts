@@ -55,6 +55,13 @@ export function madeUpRecord({ wikiId, jobId, at, options = {}, figures = {}, de
       tags_per_page: distribution,
     },
     histograms: { cluster_sizes: histogram, tags_per_page: histogram },
-    provenance: { options, model: 'minilm', details, config_hash: JSON.stringify(options) },
+    provenance: {
+      options,
+      model: 'minilm',
+      labeller_model: null,
+      versions: { tagger: ['v1'] },
+      details,
+      config_hash: JSON.stringify(options),
+    },
   } as unknown as RunRecord
 }

@@ -1,6 +1,7 @@
 import { join } from 'node:path'
 import { type ServiceName, services } from '@tagloom/contracts'
 import { freePort } from '@tagloom/local-servers'
+import { codeVersion } from './code-version.ts'
 import type { ServiceSpec } from './supervised-service.ts'
 
 export interface ServiceSettings {
@@ -17,6 +18,7 @@ export interface ServiceSettings {
 /** What the supervisor needs to know of the five, the gateway first. The key is told to nobody else. */
 export async function fiveServices(settings: ServiceSettings): Promise<ServiceSpec[]> {
   const { TAGLOOM_API_KEY: _key, ...inherited } = settings.env
+  const version = inherited.TAGLOOM_VERSION || (await codeVersion(settings.root))
   const specs: ServiceSpec[] = []
   for (const service of services) {
     for (let replica = 1; replica <= (settings.replicas?.[service] ?? 1); replica++) {
@@ -32,6 +34,7 @@ export async function fiveServices(settings: ServiceSettings): Promise<ServiceSp
           // glibc gives each new thread an arena of its own and keeps what was freed there: each job's thread would leave one behind.
           ...(service === 'clusterer' && { MALLOC_ARENA_MAX: '2' }),
           ...inherited,
+          ...(version && { TAGLOOM_VERSION: version }),
           DATABASE_URL: settings.databaseUrl,
           NATS_URL: settings.natsUrl,
           HOST: '127.0.0.1',

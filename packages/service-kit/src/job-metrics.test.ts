@@ -3,7 +3,14 @@ import { Value } from 'typebox/value'
 import { expect, it } from 'vitest'
 import { JobMetrics } from './job-metrics.ts'
 
-const of = { wikiId: 1, jobId: 'cluster_wiki_1_abc', service: 'tagger', enabled: true, databaseErrors: 0 } as const
+const of = {
+  wikiId: 1,
+  jobId: 'cluster_wiki_1_abc',
+  service: 'tagger',
+  enabled: true,
+  version: 'v1',
+  databaseErrors: 0,
+} as const
 
 it('counts the failed transactions of its message', () => {
   const metrics = new JobMetrics({ ...of, databaseErrors: 2 })
@@ -27,6 +34,7 @@ it('becomes the sample of its batch, as the contracts declare it', () => {
     wiki_id: 1,
     job_id: of.jobId,
     service: 'tagger',
+    version: 'v1',
     stage: 'label',
     batch: '7',
     counters: { llm_calls: 3 },

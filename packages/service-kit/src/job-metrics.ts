@@ -29,7 +29,7 @@ interface Ended {
  * startStage → increment, setGauge, observe … → endStage → toJSON. Keyed by (job, stage, batch), so a second delivery overwrites.
  */
 export class JobMetrics {
-  readonly #of: { readonly wiki_id: number; readonly job_id: string; readonly service: ServiceName }
+  readonly #of: Pick<MetricSample, 'wiki_id' | 'job_id' | 'service' | 'version'>
   readonly #enabled: boolean
   readonly #counters = new Map<string, number>()
   readonly #gauges = new Map<string, number>()
@@ -40,6 +40,7 @@ export class JobMetrics {
 
   /**
    * @param of.enabled ENABLE_METRICS: when false nothing is collected and nothing sent
+   * @param of.version TAGLOOM_VERSION
    * @param of.databaseErrors failed transactions of the message in hand, see HandlerDeps
    */
   constructor(of: {
@@ -47,9 +48,10 @@ export class JobMetrics {
     readonly jobId: string
     readonly service: ServiceName
     readonly enabled: boolean
+    readonly version: string
     readonly databaseErrors: number
   }) {
-    this.#of = { wiki_id: of.wikiId, job_id: of.jobId, service: of.service }
+    this.#of = { wiki_id: of.wikiId, job_id: of.jobId, service: of.service, version: of.version }
     this.#enabled = of.enabled
     if (of.databaseErrors > 0) this.increment('database_errors', of.databaseErrors)
   }

@@ -56,7 +56,7 @@ export async function runService<Own extends TProperties>(definition: ServiceDef
       file: config.LOG_FILE,
     })
     stopInOrder(log, closeAll)
-    log.event('service_starting', { version: definition.env.TAGLOOM_VERSION ?? 'development', pid: process.pid })
+    log.event('service_starting', { version: config.TAGLOOM_VERSION, pid: process.pid })
     const deps = await connect(definition.name, config, log, closers)
     const app = await definition.buildApp(deps)
     closers.push(() => app.close())

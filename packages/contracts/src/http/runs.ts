@@ -87,7 +87,9 @@ export const Comparison = Type.Object(
   {
     a: Type.Object({ job_id: jobId, created_at: time }),
     b: Type.Object({ job_id: jobId, created_at: time }),
-    like_with_like: Type.Boolean({ description: 'Both ran with the same options and model' }),
+    like_with_like: Type.Boolean({
+      description: 'Both ran with the same options and models; the versions of the code are among the settings',
+    }),
     metrics: Type.Array(
       Type.Object({
         metric: metricName,
@@ -103,7 +105,7 @@ export const Comparison = Type.Object(
     ),
     settings: Type.Array(
       Type.Object({ name: Type.String(), a: Type.Unknown(), b: Type.Unknown(), same: Type.Boolean() }),
-      { description: 'Options and details of both' },
+      { description: 'Options, models, versions of the code and details of both' },
     ),
     tags: Type.Object({
       only_a: Type.Integer(),

@@ -33,6 +33,7 @@ export async function handlePagesEmbedded(message: Embedded, deps: ClusterDeps):
       jobId: job_id,
       service: 'clusterer',
       enabled: deps.config.ENABLE_METRICS,
+      version: deps.config.TAGLOOM_VERSION,
       databaseErrors: deps.databaseErrors,
     })
     sample.startStage('cluster', 0)

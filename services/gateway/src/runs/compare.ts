@@ -46,6 +46,8 @@ export function compareRuns(a: RunRecord, b: RunRecord, tags: readonly ComparedT
 function compareSettings(a: RunRecord, b: RunRecord): Comparison['settings'] {
   const of = ({ provenance }: RunRecord): Record<string, unknown> => ({
     model: provenance.model,
+    labeller_model: provenance.labeller_model,
+    versions: provenance.versions,
     ...provenance.details,
     ...provenance.options,
   })

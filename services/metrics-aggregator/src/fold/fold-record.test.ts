@@ -222,5 +222,19 @@ describe('the record of a job', () => {
     )
     expect(hash({ options: { llm_budget_tokens: 1001, labeller: 'llm' } })).not.toBe(config_hash)
     expect(hash({ model: 'other' })).not.toBe(config_hash)
+    const byModel = (name: string) =>
+      samples.map((one) => (one.stage === 'label' ? { ...one, details: { labeller_model: name } } : one))
+    const { provenance } = foldRecord(job, byModel('gpt-x'), now)
+    expect(provenance.labeller_model).toBe('gpt-x')
+    expect(provenance.config_hash).not.toBe(config_hash)
+    expect(foldRecord(job, byModel('gpt-y'), now).provenance.config_hash).not.toBe(provenance.config_hash)
+  })
+
+  it('names the versions of the code that took part, all of them where replicas differed', () => {
+    expect(record.provenance.versions).toEqual({})
+    const mixed = samples.map((one, nth) => ({ ...one, version: nth % 2 ? 'v1' : 'v2' }))
+    const { versions, config_hash } = foldRecord(job, mixed, now).provenance
+    expect(versions).toEqual({ clusterer: ['v1'], propagator: ['v1', 'v2'], tagger: ['v1', 'v2'] })
+    expect(config_hash).toBe(record.provenance.config_hash)
   })
 })

@@ -5,6 +5,7 @@ import {
   type RunRecord,
   type Stage,
   type StageBreakdown,
+  services,
   stages,
 } from '@tagloom/contracts'
 import { distributionOf, histogramOf, weightedDistribution } from './distribution.ts'
@@ -228,12 +229,28 @@ function costOf(label: StageBreakdown, options: JobOptions): RunRecord['cost'] {
 }
 
 function provenanceOf({ options, model }: JobOfRecord, samples: readonly MetricSample[]): RunRecord['provenance'] {
-  const details: Record<string, unknown> = {}
-  for (const sample of samples) Object.assign(details, sample.details)
+  const { labeller_model: named, ...details } = detailsOf(samples)
+  const labeller_model = typeof named === 'string' ? named : null
   // Whether the run was dry, and how often it was tried again, changes nothing in it; details are what came about, not what was asked.
   const { dry_run: _, seed_stability: __, ...asked } = options
-  const hash = createHash('sha256').update(canonical({ asked, model })).digest('hex')
-  return { options, model, details, config_hash: hash }
+  const hash = createHash('sha256').update(canonical({ asked, model, labeller_model })).digest('hex')
+  return { options, model, labeller_model, versions: versionsOf(samples), details, config_hash: hash }
+}
+
+function detailsOf(samples: readonly MetricSample[]): Record<string, unknown> {
+  const details: Record<string, unknown> = {}
+  for (const sample of samples) Object.assign(details, sample.details)
+  return details
+}
+
+function versionsOf(samples: readonly MetricSample[]): Record<string, string[]> {
+  const seen = samples.flatMap(({ service, version }) => (version === undefined ? [] : [{ service, version }]))
+  return Object.fromEntries(
+    services
+      .map((service) => [service, seen.filter((one) => one.service === service).map(({ version }) => version)] as const)
+      .filter(([, versions]) => versions.length > 0)
+      .map(([service, versions]) => [service, [...new Set(versions)].sort()]),
+  )
 }
 
 /** JSON with sorted keys. */

@@ -26,6 +26,7 @@ export async function handleClustersTagged(
     jobId: job_id,
     service: 'propagator',
     enabled: config.ENABLE_METRICS,
+    version: config.TAGLOOM_VERSION,
     databaseErrors: deps.databaseErrors,
   })
   metrics.startStage('propagate', 'plan')

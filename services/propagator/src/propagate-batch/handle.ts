@@ -44,6 +44,7 @@ export async function handlePropagateBatch(
     jobId: job_id,
     service: 'propagator',
     enabled: deps.config.ENABLE_METRICS,
+    version: deps.config.TAGLOOM_VERSION,
     databaseErrors: deps.databaseErrors,
   })
   metrics.startStage('propagate', no)

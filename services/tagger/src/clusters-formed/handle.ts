@@ -36,6 +36,7 @@ export async function handleClustersFormed(
     jobId: job_id,
     service: 'tagger',
     enabled: deps.config.ENABLE_METRICS,
+    version: deps.config.TAGLOOM_VERSION,
     databaseErrors: deps.databaseErrors,
   })
   metrics.startStage('label', 'plan')

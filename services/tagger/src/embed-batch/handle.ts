@@ -44,6 +44,7 @@ export async function handleEmbedBatch(message: Message<typeof events.embedBatch
     jobId: job_id,
     service: 'tagger',
     enabled: deps.config.ENABLE_METRICS,
+    version: deps.config.TAGLOOM_VERSION,
     databaseErrors: deps.databaseErrors,
   })
   metrics.startStage('embed', no)

@@ -29,6 +29,7 @@ async function plan(message: Message<typeof events.jobRequested>, deps: EmbedDep
     jobId: job_id,
     service: 'tagger',
     enabled: deps.config.ENABLE_METRICS,
+    version: deps.config.TAGLOOM_VERSION,
     databaseErrors: deps.databaseErrors,
   })
   metrics.startStage('embed', 'plan')

@@ -37,6 +37,7 @@ export async function handleLabelBatch(message: Message<typeof events.labelBatch
     jobId: job_id,
     service: 'tagger',
     enabled: deps.config.ENABLE_METRICS,
+    version: deps.config.TAGLOOM_VERSION,
     databaseErrors: deps.databaseErrors,
   })
   metrics.startStage('label', no)
@@ -74,6 +75,7 @@ async function propose(
     deps.log.event('labeller_called', { clusters: nos.length, latency_ms })
     return keyphrases
   }
+  if (deps.languageModel) metrics.setDetail('labeller_model', deps.languageModel.name)
   return proposeByLanguageModel({ job, nos, clusters, phrases, keyphrases, metrics, signal: message.signal }, deps)
 }
 

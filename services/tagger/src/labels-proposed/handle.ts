@@ -43,6 +43,7 @@ export async function handleLabelsProposed(
       jobId: job_id,
       service: 'tagger',
       enabled: deps.config.ENABLE_METRICS,
+      version: deps.config.TAGLOOM_VERSION,
       databaseErrors: deps.databaseErrors,
     })
     metrics.startStage('label', 'resolve')

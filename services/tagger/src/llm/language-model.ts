@@ -80,6 +80,11 @@ export class LanguageModel {
     })
   }
 
+  /** As records tell it */
+  get name(): string {
+    return this.#options.model.identity.at(-1)!
+  }
+
   /** @returns labels, or undefined when the model gave none that can be used @throws only the signal's reason, or a database error */
   async labels(question: Question, observer: LabelObserver, signal: AbortSignal): Promise<string[] | undefined> {
     const hash = this.#hashOf(question.messages)
