@@ -141,7 +141,13 @@ test('a page whose file can no longer be read is not deleted by the next import 
 test('one page, and pages without text, are outside of everything', async () => {
   for (const name of ['one page', 'pages without text']) {
     const { quality } = await recordOf(name)
-    expect(quality, name).toMatchObject({ cluster_count: 0, outlier_percentage: 100, silhouette_score: null })
+    expect(quality, name).toMatchObject({
+      cluster_count: 0,
+      min_cluster_size: null,
+      max_cluster_size: null,
+      outlier_percentage: 100,
+      silhouette_score: null,
+    })
   }
 })
 

@@ -55,7 +55,7 @@ const performance = {
     unit: 'seconds',
     better: 'lower',
     definition:
-      'Wall time from the start of the job (its wait in the queue left out) to its completion; so far, while it runs',
+      'Wall time from the start of the job (its wait in the queue left out) to its completion, with the pause before a retry; so far, while it runs',
     formula: 'job.ended_at − job.started_at',
     taken: 'gateway (started_at), propagator (ended_at)',
     example: 245.3,
@@ -128,7 +128,7 @@ const quality = {
   min_cluster_size: {
     unit: 'pages',
     better: 'neither',
-    definition: 'Pages of the smallest cluster of the chosen layer',
+    definition: 'Pages of the smallest cluster of the chosen layer; null without one',
     formula: 'last min_cluster_size',
     taken: 'clusterer',
     example: 5,
@@ -136,7 +136,7 @@ const quality = {
   max_cluster_size: {
     unit: 'pages',
     better: 'neither',
-    definition: 'Pages of the largest cluster of the chosen layer',
+    definition: 'Pages of the largest cluster of the chosen layer; null without one',
     formula: 'last max_cluster_size',
     taken: 'clusterer',
     example: 71,

@@ -134,12 +134,22 @@ export function metricValue(record: RunRecord, name: MetricName): number | null 
   return null
 }
 
-/** The record of a job that runs, as it stands now: between two samples time goes on, and with it what is measured by it. */
-export function recordAsOf(record: RunRecord, startedAt: Date, now: Date): RunRecord {
-  const seconds = Math.max(0, now.getTime() - startedAt.getTime()) / 1000
+/**
+ * A live record as it stands at `now`. It is made when a sample comes: between two of them time goes on, and a job that is taken up again
+ * has the state that it ended in until the first.
+ */
+export function recordAsOf(
+  record: RunRecord,
+  job: { readonly status: string; readonly startedAt: Date | null; readonly endedAt: Date | null },
+  now: Date,
+): RunRecord {
+  const { status, startedAt } = job
+  if (!startedAt) return { ...record, status }
+  const seconds = Math.max(0, (job.endedAt ?? now).getTime() - startedAt.getTime()) / 1000
   const pages = record.coverage.pages_processed
   return {
     ...record,
+    status,
     performance: {
       ...record.performance,
       total_pipeline_duration_seconds: seconds,

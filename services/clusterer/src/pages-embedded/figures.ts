@@ -64,8 +64,16 @@ export function measure(sample: JobMetrics, found: Clustered, figures: Clusterin
   sample.setGauge('pages_clustered', figures.clustered)
   sample.setGauge('outlier_count', figures.outliers)
   sample.setGauge('outliers_before_attaching', figures.outliers_before_attaching)
-  sample.setGauge('min_cluster_size', sizes.length ? Math.min(...sizes) : 0)
-  sample.setGauge('max_cluster_size', sizes.length ? Math.max(...sizes) : 0)
+  if (sizes.length > 0) {
+    sample.setGauge(
+      'min_cluster_size',
+      sizes.reduce((a, b) => Math.min(a, b)),
+    )
+    sample.setGauge(
+      'max_cluster_size',
+      sizes.reduce((a, b) => Math.max(a, b)),
+    )
+  }
   sample.setGauge('left_out_share', figures.left_out_share)
   sample.setGauge('layers', figures.layers)
   sample.setGauge('clusters_matched', lineages.continued + lineages.merged)

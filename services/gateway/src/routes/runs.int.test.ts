@@ -1,6 +1,6 @@
 import { type AlertRule, defaultAlertRules, type JobOptions, metricList } from '@tagloom/contracts'
 import { madeUpRecord } from '@tagloom/contracts/testing'
-import { applyStep, completeJob, createJob, saveRecord, startNextJob } from '@tagloom/database'
+import { applyStep, cancelJob, completeJob, createJob, readJob, saveRecord, startNextJob } from '@tagloom/database'
 import { createTestWiki } from '@tagloom/database/testing'
 import { openLiveRecords } from '@tagloom/service-kit/live-records'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
@@ -124,6 +124,12 @@ describe('runs', () => {
     expect(isLive).toBe(true)
     expect(record.performance.total_pipeline_duration_seconds).toBeGreaterThan(29.9)
     expect(record.performance.pages_per_second).toBeCloseTo(60 / record.performance.total_pipeline_duration_seconds, 9)
+    await db.transaction((tx) => cancelJob(tx, job.id))
+    const { startedAt, endedAt } = (await readJob(db, job.id))!
+    expect((await get(`/api/jobs/${job.id}/metrics`)).body.record).toMatchObject({
+      status: 'cancelled',
+      performance: { total_pipeline_duration_seconds: (endedAt!.getTime() - startedAt!.getTime()) / 1000 },
+    })
   })
 
   it('refuses the record of a job to who may not see its wiki, also right after somebody who may', async () => {

@@ -161,7 +161,8 @@ export const runRoutes: Routes = (deps) => async (app) => {
     const job = await readJobView(db, jobId)
     if (!job) throw noJob(jobId)
     const stored = await readRecord(db, job.id)
-    const record = stored ?? asItStands(job, await deps.live.get(job.wikiId, job.id))
+    const found = stored ?? (await deps.live.get(job.wikiId, job.id))
+    const record = found && !stored ? recordAsOf(found, job, new Date()) : found
     const live = stored === undefined
     if (!record) return { job, live, json: undefined }
     const answer = { record, live, quality_alerts: checkQualityThresholds(figuresOf(record)) }
@@ -174,9 +175,6 @@ export const runRoutes: Routes = (deps) => async (app) => {
     return record
   }
 }
-
-const asItStands = (job: JobView, record: RunRecord | undefined): RunRecord | undefined =>
-  record && job.status === 'running' && job.startedAt ? recordAsOf(record, job.startedAt, new Date()) : record
 
 const noRecord = (job: JobView) =>
   new ProblemError(
