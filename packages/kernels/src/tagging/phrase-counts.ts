@@ -10,6 +10,8 @@ export interface Keyphrase {
   readonly score: number
   /** Share of the cluster's pages that have it */
   readonly coverage: number
+  /** Share of them that speak for it as a topic: all that have a phrase or a name, of a plain word only those that are about it */
+  readonly support: number
   /** Share of the pages that have it which are in the cluster */
   readonly precision: number
 }
@@ -32,6 +34,8 @@ export class PhraseCounts {
   #forms: string[] = []
   #pages: number[] = []
   #weights: number[] = []
+  /** Words of each: 1 to 3 */
+  #lengths: number[] = []
   /** The one way it is written, or how many pages write it how */
   #surfaces: (Map<string, number> | string | undefined)[] = []
   #clusters: ReadonlyMap<number, ClusterCounts>
@@ -56,19 +60,21 @@ export class PhraseCounts {
       counts.pages++
       return counts
     })
-    for (const [form, { weight, surface }] of phrases) {
-      const id = this.#idOf(form)
+    for (const [form, { weight, surface, words }] of phrases) {
+      const id = this.#idOf(form, words)
       this.#pages[id] = this.#pages[id]! + 1
       this.#weights[id] = this.#weights[id]! + weight
       this.#totalWeight += weight
       this.#noteSurface(id, surface)
+      const about = weight >= ABOUT ? 1 : 0
       for (const counts of clusters) {
         counts.weight += weight
         const known = counts.of.get(id)
         if (known) {
           known.pages++
           known.weight += weight
-        } else counts.of.set(id, { pages: 1, weight })
+          known.about += about
+        } else counts.of.set(id, { pages: 1, weight, about })
       }
     }
     if (this.#ids.size > this.#mostPhrases) this.#forget()
@@ -92,7 +98,10 @@ export class PhraseCounts {
     found.sort((a, b) => b.score - a.score || (a.form < b.form ? -1 : 1))
     return withoutParts(found.slice(0, limit * 3))
       .slice(0, limit)
-      .map(({ id, form, score }) => ({ label: this.#label(id), form, score, ...this.#shares(id, counts) }))
+      .map(({ id, form, score }) => {
+        const label = this.#label(id)
+        return { label, form, score, support: this.#support(id, label, counts), ...this.#shares(id, counts) }
+      })
   }
 
   /** The cluster's single words by class-based TF-IDF, best first. */
@@ -103,7 +112,7 @@ export class PhraseCounts {
     const words: WordCandidate[] = []
     for (const [id, { pages, weight }] of counts.of) {
       const word = this.#forms[id]!
-      if (word.includes(' ') || (pages < 2 && counts.pages > 2)) continue
+      if (this.#lengths[id]! > 1 || (pages < 2 && counts.pages > 2)) continue
       words.push({ word, score: (weight / counts.weight) * Math.log1p(averageWeight / this.#weights[id]!) })
     }
     return words.sort((a, b) => b.score - a.score || (a.word < b.word ? -1 : 1)).slice(0, limit)
@@ -119,6 +128,11 @@ export class PhraseCounts {
   #shares(id: number, counts: ClusterCounts): { coverage: number; precision: number } {
     const pages = counts.of.get(id)?.pages ?? 0
     return { coverage: pages / Math.max(1, counts.pages), precision: pages / this.#pages[id]! }
+  }
+
+  #support(id: number, label: string, counts: ClusterCounts): number {
+    const { pages, about } = counts.of.get(id)!
+    return (this.#lengths[id]! > 1 || isName(label) ? pages : about) / counts.pages
   }
 
   /** Clearly more frequent inside than outside: what all of a wiki's pages say names none of its parts. */
@@ -142,12 +156,13 @@ export class PhraseCounts {
     }
   }
 
-  #idOf(form: string): number {
+  #idOf(form: string, words: number): number {
     let id = this.#ids.get(form)
     if (id === undefined) {
       id = this.#forms.length
       this.#ids.set(form, id)
       this.#forms.push(form)
+      this.#lengths.push(words)
       this.#pages.push(0)
       this.#weights.push(0)
       this.#surfaces.push(undefined)
@@ -176,21 +191,28 @@ export class PhraseCounts {
   /** Gives the ids of forgotten phrases away, so that the arrays don't grow with all that was ever seen. */
   #compact(): void {
     const moved = new Map<number, number>()
-    const old = { forms: this.#forms, pages: this.#pages, weights: this.#weights, surfaces: this.#surfaces }
+    const old = {
+      lengths: this.#lengths,
+      pages: this.#pages,
+      weights: this.#weights,
+      surfaces: this.#surfaces,
+    }
     this.#forms = []
+    this.#lengths = []
     this.#pages = []
     this.#weights = []
     this.#surfaces = []
     for (const [form, id] of this.#ids) {
       moved.set(id, this.#forms.length)
       this.#forms.push(form)
+      this.#lengths.push(old.lengths[id]!)
       this.#pages.push(old.pages[id]!)
       this.#weights.push(old.weights[id]!)
       this.#surfaces.push(old.surfaces[id])
     }
     for (const [form, id] of this.#ids) this.#ids.set(form, moved.get(id)!)
     for (const counts of this.#clusters.values()) {
-      const kept = new Map<number, { pages: number; weight: number }>()
+      const kept = new Map<number, PhraseInCluster>()
       for (const [id, count] of counts.of) {
         const now = moved.get(id)
         if (now !== undefined) kept.set(now, count)
@@ -203,6 +225,15 @@ export class PhraseCounts {
 /** Times as frequent in a cluster as outside, at least, for a phrase to speak for it. */
 const LEAST_RATIO = 1.8
 
+/**
+ * Weight of a phrase from which a page is about it, where others mention it (see pagePhrases): it stands in the title or a heading, or four
+ * times in the text.
+ */
+const ABOUT = 1.5
+
+/** Written as no plain word is, with a capital, digit or mark inside ("eth_call", "OAuth2", "SSTORE", "node.js"): it names one thing. */
+const isName = (label: string): boolean => /[\p{L}\p{N}$_].*[\p{Lu}\p{N}_$.#+]/u.test(label)
+
 interface Scored {
   readonly id: number
   readonly form: string
@@ -214,7 +245,14 @@ interface ClusterCounts {
   readonly layer: number
   pages: number
   weight: number
-  of: Map<number, { pages: number; weight: number }>
+  of: Map<number, PhraseInCluster>
+}
+
+interface PhraseInCluster {
+  pages: number
+  weight: number
+  /** Pages that are about it */
+  about: number
 }
 
 /** Of "stake" and "proof of stake" with nearly the same pages, the longer. */

@@ -1,5 +1,5 @@
 import { standsIn } from '../text/words.ts'
-import { cosinesTo, dot, sigmoid, standOut } from './cluster-confidence.ts'
+import { cosinesTo, dot, labelConfidence, sigmoid, standOut } from './cluster-confidence.ts'
 import type { Keyphrase } from './phrase-counts.ts'
 
 /** A label that a cluster may get. */
@@ -27,7 +27,13 @@ const RELEVANCE = 0.7
 /** Two phrases of a cluster nearer than this say the same. */
 const SAME_MEANING = 0.86
 
-/** The phrases that name the cluster best and differ from each other, best first. */
+/**
+ * Confidence that a phrase must have when only the pages that speak for it as a topic count as having it. Below lie words in passing
+ * ("package", "interface", "match"); names of parts of the cluster begin at about 0.4 too.
+ */
+const LEAST_FIT = 0.4
+
+/** The phrases that name the cluster best and differ from each other, best first; where none fits it, the best alone. */
 export function rankPhrases(of: RankPhrases): RankedPhrase[] {
   const { keyphrases, vectors, dims } = of
   if (vectors.length !== keyphrases.length * dims) {
@@ -39,10 +45,12 @@ export function rankPhrases(of: RankPhrases): RankedPhrase[] {
     const relevance =
       0.3 * Math.sqrt(phrase.score / top) +
       0.3 * sigmoid(1.3 * lift - 1.5) +
-      0.4 * harmonic(phrase.coverage, phrase.precision)
+      0.4 * harmonic(phrase.support, phrase.precision)
     return { ...phrase, similarity, lift, relevance, row }
   })
-  return diversified(ranked, vectors, dims, of.limit)
+  const fitting = ranked.filter((phrase) => labelConfidence({ ...phrase, coverage: phrase.support }) >= LEAST_FIT)
+  if (fitting.length > 0) return diversified(fitting, vectors, dims, of.limit)
+  return diversified(ranked, vectors, dims, Math.min(1, of.limit))
 }
 
 interface Scored extends RankedPhrase {
@@ -77,12 +85,17 @@ function diversified(scored: readonly Scored[], vectors: Float32Array, dims: num
   return chosen
 }
 
-/** One holds all words of the other, inflections apart ("logging", "log level"; "copied", "fast copy"): the second adds little. */
+/**
+ * One holds all words of the other, inflections apart ("logging", "log level"; "copied", "fast copy"), or they share half of their words
+ * and more than one: the second adds little.
+ */
 function isVariant(a: string, b: string): boolean {
   const [short, long] = a.length < b.length ? [a, b] : [b, a]
   if (standsIn(short, long)) return true
-  const stems = long.split(' ').map(stem)
-  return short.split(' ').every((word) => stems.includes(stem(word)))
+  const [few, many] = [short.split(' ').map(stem), long.split(' ').map(stem)]
+  const both = few.filter((word) => many.includes(word)).length
+  // "remote sense support" and "sense support crop" are cut out of one longer title.
+  return both === few.length || (both > 1 && 2 * both >= few.length + many.length - both)
 }
 
 /** Crude on purpose: it only decides what stands beside each other in one cluster. */

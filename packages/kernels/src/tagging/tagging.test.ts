@@ -57,6 +57,17 @@ describe('class-based TF-IDF', () => {
     expect(labels).not.toContain('food')
   })
 
+  it('counts pages for a plain word only where they are about it, for phrases and names wherever they stand', () => {
+    const counts = new PhraseCounts([{ no: 0, layer: 0 }])
+    const text = 'A zebra takes few characters, one data frame and an XMLReader.'
+    for (const title of ['Walrus', 'Zebra', 'Heron', 'Lemur']) counts.addPage(page(title, text), [0])
+    const support = new Map(counts.keyphrases(0, 60).map((phrase) => [phrase.form, phrase.support]))
+    const [word, titled, pair, name] = ['character', 'zebra', 'data frame', 'xmlreader'].map((form) =>
+      support.get(form),
+    )
+    expect({ word, titled, pair, name }).toEqual({ word: 0, titled: 0.25, pair: 1, name: 1 })
+  })
+
   it('gives a part up in scripts without spaces too', () => {
     const counts = new PhraseCounts([{ no: 0, layer: 0 }])
     const text = '机器学习是人工智能的一个分支。'
@@ -81,7 +92,14 @@ describe('class-based TF-IDF', () => {
 })
 
 describe('ranking', () => {
-  const phrase = (label: string, score: number) => ({ label, form: label, score, coverage: 0.5, precision: 0.5 })
+  const phrase = (label: string, score: number) => ({
+    label,
+    form: label,
+    score,
+    coverage: 0.5,
+    support: 0.5,
+    precision: 0.5,
+  })
   const vectors = Float32Array.from([1, 0, 0, 1, 0.8, 0.6, 0.99, 0.141])
   const of = { vectors, centroids: Float32Array.from([1, 0, 0, 1]), cluster: 0, dims: 2, limit: 3 }
 
@@ -94,8 +112,29 @@ describe('ranking', () => {
 
   it('drops inflections of what it has', () => {
     const keyphrases = [phrase('logging', 1), phrase('log level', 0.2), phrase('logger', 0.9), phrase('pino', 0.5)]
-    const apart = Float32Array.from([1, 0, 0, 1, 0.8, 0.6, 0.6, 0.8])
+    const apart = Float32Array.from([1, 0, 0, 1, 0.8, 0.6, 0.8, -0.6])
     expect(rankPhrases({ ...of, vectors: apart, keyphrases }).map(({ label }) => label)).toEqual(['logging', 'pino'])
+  })
+
+  it('drops what is cut out of one longer phrase', () => {
+    const keyphrases = [phrase('crop yield forecast', 1), phrase('yield forecast area', 0.9), phrase('forecast', 0.1)]
+    const apart = Float32Array.from([1, 0, 0.8, 0.6, 0.8, -0.6])
+    expect(rankPhrases({ ...of, vectors: apart, keyphrases }).map(({ label }) => label)).toEqual([
+      'crop yield forecast',
+    ])
+  })
+
+  it('drops words that pages only mention, and keeps the best alone where nothing else is', () => {
+    const mentioned = { ...phrase('characters', 1), coverage: 0.6, support: 0.02, precision: 0.25 }
+    const apart = Float32Array.from([0.7, 0.6, 0.8, -0.6])
+    const beside = rankPhrases({ ...of, vectors: apart, keyphrases: [mentioned, phrase('escape', 0.5)] })
+    expect(beside.map(({ label }) => label)).toEqual(['escape'])
+    const alone = rankPhrases({
+      ...of,
+      vectors: Float32Array.from([0.7, 0.6, 0.6, 0.7]),
+      keyphrases: [mentioned, { ...mentioned, label: 'plus', form: 'plus', score: 0.5 }],
+    })
+    expect(alone.map(({ label }) => label)).toEqual(['characters'])
   })
 
   it('gives the same order whatever order the phrases come in', () => {
