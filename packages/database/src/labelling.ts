@@ -149,10 +149,18 @@ export async function readVocabulary(db: Executor, wikiId: number, model: string
   return rows.map((row) => ({ ...row, embedding: row.embedding && floatsOf(row.embedding) }))
 }
 
-/** The same, held against imports and decisions of people until the transaction ends. */
-export async function holdVocabulary(tx: Transaction, wikiId: number, model: string): Promise<StoredTag[]> {
+/**
+ * Holds the vocabulary against imports and decisions of people until the transaction ends.
+ * @param known as readVocabulary gave it before
+ * @returns whether it still is that, vectors apart
+ */
+export async function holdVocabulary(tx: Transaction, wikiId: number, known: readonly StoredTag[]): Promise<boolean> {
   await lockVocabulary(tx, wikiId)
-  return readVocabulary(tx, wikiId, model)
+  const { rows } = await tx.orm.execute<Omit<StoredTag, 'embedding'> & Record<string, unknown>>(sql`
+    select id, label, normalised as form, status, merged_into as "mergedInto", parent_id as "parentId"
+    from tags where wiki_id = ${wikiId} order by id`)
+  const parts = ['id', 'label', 'form', 'status', 'mergedInto', 'parentId'] as const
+  return rows.length === known.length && rows.every((row, at) => parts.every((part) => row[part] === known[at]![part]))
 }
 
 /** Keeps which tags are approved now as what the job compares its pages with. A second call adds nothing that came since. */

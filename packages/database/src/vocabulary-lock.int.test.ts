@@ -42,7 +42,7 @@ test('an import waits for labels that are being matched, and neither fails', asy
   await db.transaction((tx) => createTags(tx, of, [proposed('zebra')]))
   let importing: Promise<unknown> = Promise.resolve()
   await db.transaction(async (tx) => {
-    await holdVocabulary(tx, of.wikiId, of.model)
+    await holdVocabulary(tx, of.wikiId, [])
     // The import makes "aardvark" and approves "zebra", in this order; the job makes "aardvark" too.
     importing = storePages(db, of.wikiId, [page('p', ['aardvark', 'zebra'])])
     await whenWaitingForLocks(db, 1)
@@ -65,7 +65,7 @@ test('decisions, imports and jobs on the same tags at once all come through', as
     if (k % 3 === 0) return storePages(db, of.wikiId, [page(`p${k}`, [...labels.slice(k % 7), `new ${k % 5}`])])
     if (k % 3 === 1) return db.transaction((tx) => mergeTag(tx, by, ids[(k * 7) % 30]!, ids[(k * 11 + 1) % 30]!))
     return db.transaction(async (tx) => {
-      await holdVocabulary(tx, of.wikiId, of.model)
+      await holdVocabulary(tx, of.wikiId, [])
       return createTags(tx, of, [proposed(`new ${k % 5}`), proposed(labels[k]!)])
     })
   })

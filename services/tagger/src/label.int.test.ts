@@ -4,12 +4,14 @@ import {
   approveTag,
   completeJob,
   ensureTags,
+  holdVocabulary,
   mergeTag,
   readJob,
   readStages,
   readVocabulary,
   rejectTag,
 } from '@tagloom/database'
+import { whenWaitingForLocks } from '@tagloom/database/testing'
 import { afterAll, beforeAll, expect, test, vi } from 'vitest'
 import { openTagger, type TaggerUnderTest } from './testing.ts'
 
@@ -194,5 +196,36 @@ test('tags that come while the labels are matched take part, and cost no deliver
   expect(deps.log.of('message_retried')).toHaveLength(retried)
   const vocabulary = await readVocabulary(deps.db, wikiId, (await readJob(deps.db, jobId))!.model!)
   expect(vocabulary.find(({ label }) => label === 'Imported 0')?.embedding).not.toBeNull()
+  await end(jobId)
+})
+
+test('matches labels before it holds the vocabulary, again where that changed, and comes to an end', async () => {
+  const { db } = tagger.deps
+  const wikiId = await tagger.wiki()
+  await run(wikiId)
+  const proposed = (await readVocabulary(db, wikiId, '')).filter(({ status }) => status === 'proposed').slice(0, 4)
+  const jobId = await tagger.clusteredJob(wikiId)
+  let labelled = Promise.resolve()
+  // Each change is made while the tagger waits with labels that it matched before; the next one is in line before it is told.
+  const change = async (k: number): Promise<void> => {
+    let next = Promise.resolve()
+    await db.transaction(async (tx) => {
+      await holdVocabulary(tx, wikiId, [])
+      if (k === 0) labelled = tagger.label(wikiId, jobId)
+      await whenWaitingForLocks(db, 1)
+      await rejectTag(tx, by(wikiId), proposed[k]!.id)
+      if (k + 1 < proposed.length) {
+        next = change(k + 1)
+        await whenWaitingForLocks(db, 2)
+      }
+    })
+    await next
+  }
+  await change(0)
+  await labelled
+  expect(proposed).toHaveLength(4)
+  const labels = Object.values(await tagger.tagsOf(jobId)).flat()
+  expect(labels.length).toBeGreaterThan(0)
+  expect(labels.filter((label) => proposed.some((tag) => tag.label === label))).toEqual([])
   await end(jobId)
 })

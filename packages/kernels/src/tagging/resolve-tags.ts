@@ -1,4 +1,4 @@
-import { FITS, labelConfidence } from './cluster-confidence.ts'
+import { FITS, fitsByMeaning, labelConfidence } from './cluster-confidence.ts'
 import { KnownTags, type Layer } from './known-tags.ts'
 
 /*
@@ -122,8 +122,10 @@ function fittingTags(tags: KnownTags, cluster: ClusterToTag, layer: Layer): Chos
   const row = layer.rowOf.get(cluster.no)!
   const fitting = new Map<number, Chosen>()
   for (const { key, form, standing } of tags.approved(layer)) {
-    const shares = cluster.shares.get(form) ?? { coverage: 0, precision: 0 }
-    const confidence = labelConfidence({ ...shares, ...standing(row) })
+    const shares = cluster.shares.get(form)
+    const stands = standing(row)
+    if (shares === undefined && !fitsByMeaning(stands)) continue
+    const confidence = labelConfidence({ ...(shares ?? { coverage: 0, precision: 0 }), ...stands })
     if (confidence >= FITS) fitting.set(key, { key, confidence, method: 'vocabulary' })
   }
   for (const { label, confidence, method } of cluster.proposals) {

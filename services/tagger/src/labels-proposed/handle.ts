@@ -8,8 +8,7 @@ import {
   type Job,
   readForClusters,
   readJob,
-  readStoredClusters,
-  type StoredCluster,
+  readVocabulary,
   type StoredTag,
   saveClusterTags,
   saveTagEmbeddings,
@@ -17,73 +16,56 @@ import {
   type Transaction,
 } from '@tagloom/database'
 import type { Proposal, Resolution } from '@tagloom/kernels'
-import { handleOnce, JobMetrics, runInWorker } from '@tagloom/service-kit'
-import type { ClusterPhrases } from '../clusters-formed/phrases.ts'
+import { handleOnce, JobMetrics, type Owe, runInWorker } from '@tagloom/service-kit'
 import { requireModel } from '../label-batch/handle.ts'
 import type { LabelDeps } from '../label-deps.ts'
 import { measureResolution } from './measure-resolution.ts'
 import type { Resolved, ResolveInput } from './resolve-worker.ts'
 
+/** Matchings with a vocabulary that is not held, before one that is */
+const FREE_ATTEMPTS = 3
+
+/** The vocabulary is not any more what the labels were matched with. */
+class VocabularyChanged extends Error {
+  override readonly name = 'VocabularyChanged'
+}
+
+interface Done {
+  tags: number
+  clusters: number
+  seconds: number
+  whole: number
+  batches: number
+}
+
 /**
- * Matches all proposals of a job with the vocabulary and each other and writes the clusters' tags. The vocabulary is read and held in
- * the transaction that writes, so that no decision of a person falls between. A second delivery finds its inbox row and does nothing.
+ * Matches all proposals of a job with the vocabulary and each other and writes the clusters' tags. Matching takes seconds where there are
+ * thousands of tags, so it goes on a copy of the vocabulary while people and imports change it. The transaction that writes holds the
+ * vocabulary and looks whether it still is the one that was matched; if not, all is done again, and after FREE_ATTEMPTS with the
+ * vocabulary in hold, so that there is an end while an import goes on. No decision of a person falls between.
+ * A second delivery finds its inbox row and does nothing.
  */
 export async function handleLabelsProposed(
   message: Message<typeof events.labelsProposed>,
   deps: LabelDeps,
 ): Promise<void> {
-  const { wiki_id, job_id } = message.data
-  const { context, log } = deps
-  const done = { tags: 0, clusters: 0, seconds: 0, whole: 0, batches: 0 }
-  await handleOnce(deps, message, async () => {
-    const job = await readJob(deps.db, job_id)
-    if (job) requireModel(job, deps)
-    const metrics = new JobMetrics({
-      wikiId: wiki_id,
-      jobId: job_id,
-      service: 'tagger',
-      enabled: deps.config.ENABLE_METRICS,
-      version: deps.config.TAGLOOM_VERSION,
-      databaseErrors: deps.databaseErrors,
-    })
-    metrics.startStage('label', 'resolve')
-    const input = await readInput(deps, job_id)
-    const known = await deps.vocabularies.of(wiki_id, deps.vectors.modelId, metrics.countLookups)
-    const proposed = [...input.proposals.values()].flat().map(({ label }) => label)
-    const asked = new Set([...proposed, ...known.map(({ label }) => label)])
-    const vectorOfAsked = await deps.vectors.of(asked, metrics.countLookups)
-    return async (tx, owe) => {
-      if (!job) return
-      const vocabulary = await holdVocabulary(tx, wiki_id, deps.vectors.modelId)
-      // What came meanwhile is little: trying again instead would not end while pages with tags are imported.
-      const came = vocabulary.map(({ label }) => label).filter((label) => !asked.has(label))
-      const vectorOfCame = await deps.vectors.of(came)
-      const vectorOf = (label: string) => (asked.has(label) ? vectorOfAsked : vectorOfCame)(label)
-      const labels = [...asked, ...came]
-      const vectors = new Float32Array(labels.length * deps.vectors.dims)
-      labels.forEach((label, row) => {
-        vectors.set(vectorOf(label), row * deps.vectors.dims)
+  let done: Done | undefined
+  for (let attempt = 1; ; attempt++) {
+    try {
+      await handleOnce(deps, message, async () => {
+        const save = await matchLabels(message, deps, attempt)
+        return async (tx, owe) => {
+          done = await save(tx, owe)
+        }
       })
-      const resolved = await resolve(input, { job, vocabulary, labels, vectors }, message.signal)
-      const stored = await store(tx, job, deps, { resolution: resolved.resolution, vocabulary, vectorOf })
-      measureResolution(metrics, resolved, { clusters: input.clusters, vocabulary })
-      const progress = await finishStep(tx, job_id, 'label')
-      owe(...metrics.toMessages(context))
-      owe(toMessage(events.jobProgressed, { wiki_id, job_id, stage: 'label', ...progress, unit: 'steps' }, context))
-      const { newTags, merged } = resolved.resolution
-      if (newTags.length + merged.length > 0) {
-        owe(toMessage(events.vocabularyChanged, { wiki_id, revision: `labels.${job_id}`, reason: 'labels' }, context))
-      }
-      const clusters = input.clusters.length
-      owe(toMessage(events.clustersTagged, { wiki_id, job_id, clusters, tags: stored }, context))
-      const seconds = metrics.toJSON().duration_seconds
-      const whole = await closeStage(tx, job_id, 'label')
-      Object.assign(done, { tags: stored, clusters, seconds, whole, batches: progress.total })
+      break
+    } catch (error) {
+      if (!(error instanceof VocabularyChanged)) throw error
     }
-  })
-  if (done.batches === 0) return
-  log.event('stage_completed', { stage: 'label', batches: done.batches, duration_seconds: done.whole })
-  log.event('tags_generated', {
+  }
+  if (!done) return
+  deps.log.event('stage_completed', { stage: 'label', batches: done.batches, duration_seconds: done.whole })
+  deps.log.event('tags_generated', {
     clusters: done.clusters,
     tags: done.tags,
     method: 'resolved',
@@ -91,34 +73,105 @@ export async function handleLabelsProposed(
   })
 }
 
-interface Input {
-  readonly clusters: readonly StoredCluster[]
-  readonly proposals: ReadonlyMap<number, readonly Proposal[]>
-  readonly phrases: ReadonlyMap<number, ClusterPhrases>
+async function matchLabels(
+  message: Message<typeof events.labelsProposed>,
+  deps: LabelDeps,
+  attempt: number,
+): Promise<(tx: Transaction, owe: Owe) => Promise<Done | undefined>> {
+  const { wiki_id, job_id } = message.data
+  const { modelId } = deps.vectors
+  const job = await readJob(deps.db, job_id)
+  if (job) requireModel(job, deps)
+  const metrics = new JobMetrics({
+    wikiId: wiki_id,
+    jobId: job_id,
+    service: 'tagger',
+    enabled: deps.config.ENABLE_METRICS,
+    version: deps.config.TAGLOOM_VERSION,
+    databaseErrors: deps.databaseErrors,
+  })
+  metrics.startStage('label', 'resolve')
+  const proposed = await readProposed(deps, job_id)
+  const known =
+    attempt === 1
+      ? await deps.vocabularies.of(wiki_id, modelId, metrics.countLookups)
+      : await readVocabulary(deps.db, wiki_id, modelId)
+  const match = async (vocabulary: readonly StoredTag[]): Promise<Matched> => {
+    const labels = [...new Set([...proposed, ...vocabulary.map(({ label }) => label)])]
+    const vectorOf = await deps.vectors.of(labels, metrics.countLookups)
+    const resolved = job && (await resolve({ job, vocabulary, labels, vectorOf }, deps, message.signal))
+    return { vocabulary, vectorOf, resolved }
+  }
+  const free = await match(known)
+  return async (tx, owe) => {
+    let matched = free
+    if (!(await holdVocabulary(tx, wiki_id, known))) {
+      if (attempt <= FREE_ATTEMPTS) throw new VocabularyChanged()
+      matched = await match(await readVocabulary(tx, wiki_id, modelId))
+    }
+    return matched.resolved && job && save(tx, owe, { ...matched, resolved: matched.resolved, job, metrics }, deps)
+  }
 }
 
-async function readInput(deps: LabelDeps, jobId: string): Promise<Input> {
-  const clusters = await readStoredClusters(deps.db, jobId)
+interface Matched {
+  readonly vocabulary: readonly StoredTag[]
+  readonly vectorOf: (label: string) => Float32Array
+  /** undefined where the job is gone */
+  readonly resolved: Resolved | undefined
+}
+
+async function readProposed(deps: LabelDeps, jobId: string): Promise<string[]> {
   const proposals = await readForClusters<Proposal[]>(deps.db, jobId, 'proposals')
-  const phrases = await readForClusters<ClusterPhrases>(deps.db, jobId, 'keyphrases')
-  return { clusters, proposals, phrases }
+  return [...proposals.values()].flat().map(({ label }) => label)
 }
 
 function resolve(
-  input: Input,
-  of: { job: Job; vocabulary: readonly StoredTag[]; labels: readonly string[]; vectors: Float32Array },
+  of: { job: Job; vocabulary: readonly StoredTag[]; labels: readonly string[] } & Pick<Matched, 'vectorOf'>,
+  deps: LabelDeps,
   signal: AbortSignal,
 ): Promise<Resolved> {
-  const { options } = of.job
-  const whole: ResolveInput = {
-    ...input,
-    vocabulary: of.vocabulary,
+  const { options, id } = of.job
+  const { dims } = deps.vectors
+  const vectors = new Float32Array(of.labels.length * dims)
+  of.labels.forEach((label, row) => {
+    vectors.set(of.vectorOf(label), row * dims)
+  })
+  const input: ResolveInput = {
+    databaseUrl: deps.config.DATABASE_URL,
+    jobId: id,
+    vocabulary: of.vocabulary.map(({ embedding: _, ...tag }) => tag),
     labels: of.labels,
-    vectors: of.vectors,
+    vectors,
     mode: options.vocabulary ?? jobOptionDefaults.vocabulary,
     tagsPerCluster: options.tags_per_cluster ?? jobOptionDefaults.tags_per_cluster,
   }
-  return runInWorker<Resolved>(new URL('./resolve-worker.ts', import.meta.url), { input: whole, signal })
+  const url = new URL('./resolve-worker.ts', import.meta.url)
+  return runInWorker<Resolved>(url, { input, transfer: [vectors.buffer], signal })
+}
+
+async function save(
+  tx: Transaction,
+  owe: Owe,
+  of: Matched & { resolved: Resolved; job: Job; metrics: JobMetrics },
+  deps: LabelDeps,
+): Promise<Done> {
+  const { resolved, job, metrics } = of
+  const { context } = deps
+  const ids = { wiki_id: job.wikiId, job_id: job.id }
+  const tags = await store(tx, job, deps, { ...of, resolution: resolved.resolution })
+  measureResolution(metrics, resolved, of.vocabulary)
+  const progress = await finishStep(tx, job.id, 'label')
+  owe(...metrics.toMessages(context))
+  owe(toMessage(events.jobProgressed, { ...ids, stage: 'label', ...progress, unit: 'steps' }, context))
+  const { newTags, merged } = resolved.resolution
+  if (newTags.length + merged.length > 0) {
+    const revision = `labels.${job.id}`
+    owe(toMessage(events.vocabularyChanged, { wiki_id: job.wikiId, revision, reason: 'labels' }, context))
+  }
+  const clusters = resolved.clusterNos.length
+  owe(toMessage(events.clustersTagged, { ...ids, clusters, tags }, context))
+  const { duration_seconds: seconds } = metrics.toJSON()
+  return { tags, clusters, seconds, whole: await closeStage(tx, job.id, 'label'), batches: progress.total }
 }
 
 /** Writes new, merged and broader tags and the clusters' tags. @returns how many different tags the clusters have */

@@ -1,17 +1,23 @@
-import type { StoredCluster, StoredTag } from '@tagloom/database'
+import {
+  openDatabase,
+  readForClusters,
+  readStoredClusters,
+  type StoredCluster,
+  type StoredTag,
+} from '@tagloom/database'
 import { type Proposal, type Resolution, resolveTags, type VocabularyMode } from '@tagloom/kernels'
 import { answerParent } from '@tagloom/service-kit/worker'
 import type { ClusterPhrases } from '../clusters-formed/phrases.ts'
 
 /*
- * A worker thread, because comparing a thousand labels with each other takes longer than an event loop may stand still.
+ * A worker thread with a connection of its own, because holding ten thousand tags against a thousand clusters takes seconds, and because
+ * what the texts say for each of them is too much to be copied from thread to thread.
  */
 
 export interface ResolveInput {
-  readonly clusters: readonly StoredCluster[]
-  readonly proposals: ReadonlyMap<number, readonly Proposal[]>
-  readonly phrases: ReadonlyMap<number, ClusterPhrases>
-  readonly vocabulary: readonly StoredTag[]
+  readonly databaseUrl: string
+  readonly jobId: string
+  readonly vocabulary: readonly Omit<StoredTag, 'embedding'>[]
   /** Every label of proposals and vocabulary, and its vector [labels × dims] */
   readonly labels: readonly string[]
   readonly vectors: Float32Array
@@ -21,6 +27,7 @@ export interface ResolveInput {
 
 export interface Resolved {
   readonly resolution: Resolution
+  readonly clusterNos: readonly number[]
   /** Pairs of the clusters' tags that look alike to a person but are two */
   readonly duplicatePairsLeft: number
 }
@@ -28,8 +35,9 @@ export interface Resolved {
 /** Two tags nearer than this look like duplicates; those nearer than the merging threshold are one already. */
 const LOOKS_ALIKE = 0.85
 
-export function resolve(input: ResolveInput): Resolved {
-  const { clusters, vectors, labels } = input
+async function resolve(input: ResolveInput): Promise<Resolved> {
+  const { clusters, proposals, phrases } = await read(input)
+  const { vectors, labels, vocabulary, mode, tagsPerCluster } = input
   const dims = labels.length === 0 ? 0 : vectors.length / labels.length
   const rows = new Map(labels.map((label, row) => [label, row]))
   const vectorOf = (label: string) => {
@@ -41,26 +49,40 @@ export function resolve(input: ResolveInput): Resolved {
   clusters.forEach(({ centroid }, row) => {
     centroids.set(centroid, row * centroid.length)
   })
-  const resolution = resolveTags({
-    clusters: clusters.map(({ no, layer, parentNo }) => ({
-      no,
-      layer,
-      parentNo,
-      proposals: input.proposals.get(no) ?? [],
-      shares: new Map(
-        input.phrases.get(no)?.vocabulary.map(([form, coverage, precision]) => [form, { coverage, precision }]),
-      ),
-    })),
-    centroids,
-    vocabulary: input.vocabulary,
-    vectorOf,
-    mode: input.mode,
-    tagsPerCluster: input.tagsPerCluster,
-  })
-  return { resolution, duplicatePairsLeft: alike(usedLabels(resolution, input.vocabulary), vectorOf) }
+  const toTag = clusters.map(({ no, layer, parentNo }) => ({
+    no,
+    layer,
+    parentNo,
+    proposals: proposals.get(no) ?? [],
+    shares: new Map(phrases.get(no)?.vocabulary.map(([form, coverage, precision]) => [form, { coverage, precision }])),
+  }))
+  const resolution = resolveTags({ clusters: toTag, centroids, vocabulary, vectorOf, mode, tagsPerCluster })
+  return {
+    resolution,
+    clusterNos: clusters.map(({ no }) => no),
+    duplicatePairsLeft: alike(usedLabels(resolution, vocabulary), vectorOf),
+  }
 }
 
-function usedLabels(resolution: Resolution, vocabulary: readonly StoredTag[]): string[] {
+interface OfClusters {
+  readonly clusters: readonly StoredCluster[]
+  readonly proposals: ReadonlyMap<number, readonly Proposal[]>
+  readonly phrases: ReadonlyMap<number, ClusterPhrases>
+}
+
+async function read({ databaseUrl, jobId }: ResolveInput): Promise<OfClusters> {
+  const db = openDatabase({ url: databaseUrl, max: 1, applicationName: 'tagloom-tagger-resolve' })
+  try {
+    const clusters = await readStoredClusters(db, jobId)
+    const proposals = await readForClusters<Proposal[]>(db, jobId, 'proposals')
+    const phrases = await readForClusters<ClusterPhrases>(db, jobId, 'keyphrases')
+    return { clusters, proposals, phrases }
+  } finally {
+    await db.close()
+  }
+}
+
+function usedLabels(resolution: Resolution, vocabulary: ResolveInput['vocabulary']): string[] {
   const labelOf = new Map(vocabulary.map(({ id, label }) => [id, label]))
   const used = resolution.clusterTags.map(({ tag }) =>
     'id' in tag ? labelOf.get(tag.id) : resolution.newTags[tag.newTag]?.label,
@@ -81,4 +103,4 @@ function alike(labels: readonly string[], vectorOf: (label: string) => Float32Ar
   return pairs
 }
 
-answerParent(async (input: ResolveInput) => ({ result: resolve(input) }))
+answerParent(async (input: ResolveInput) => ({ result: await resolve(input) }))
