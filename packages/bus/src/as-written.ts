@@ -1,50 +1,48 @@
-import { isAscii } from 'node:buffer'
+import type { EventDeclaration } from '@tagloom/contracts'
 import { isoDateTime } from './date-time.ts'
-import type { UncheckedReading } from './message.ts'
+import { literal, plain, type WrittenSchema, writtenObject } from './written-schema.ts'
 
 /*
- * Reading what `toCloudEvent` wrote, without building and checking the envelope: one expression finds its fields, and the data after it is
- * parsed alone. Whatever is not written so exactly (another writer's order, a space, an escape) is read the long way, with the same outcome.
+ * Reading and checking in one step what `toMessage` wrote: one expression, made from the event's schema, matches the whole message and finds
+ * the fields that are asked for. A metric sample takes 0.9 µs so; parsed and checked by the compiled schema it takes 3.3. The expression
+ * matches nothing that the schemas of envelope and data refuse. What it does not match (another writer's order, an escape, a part of a schema
+ * that has no expression) is read the long way, with the same outcome.
  */
 
-/** Printable ASCII that JSON neither escapes nor ends a string with */
-const plain = '[ !#-[\\]-~]'
-const head = new RegExp(
-  `^\\{"specversion":"1\\.0","id":"(${plain}+)","source":"(${plain}*)","type":"(${plain}*)","time":"(${isoDateTime})","datacontenttype":"application/json"` +
-    `(?:,"traceparent":"(${plain}*)")?(?:,"requestid":"(${plain}*)")?,"data":`,
-)
+export interface Written<Field extends string> {
+  readonly fields: Readonly<Record<Field, string>>
+  /** The data, as it was sent */
+  readonly json: Uint8Array
+}
 
 /** @returns undefined for what has to be read the long way */
-export function readAsWritten(text: string): UncheckedReading | undefined {
-  const found = head.exec(text)
-  if (!found || !text.endsWith('}')) return undefined
-  const json = text.slice(found[0].length, -1)
-  let data: unknown
-  try {
-    data = JSON.parse(json)
-  } catch {
-    // Another field after the data, say
-    return undefined
+export type ReadWritten<Field extends string> = (bytes: Uint8Array) => Written<Field> | undefined
+
+/** @param names texts of the data that are wanted, in any order */
+export function readerOfWritten<Field extends string>(
+  { type, schema }: EventDeclaration,
+  names: readonly Field[],
+): ReadWritten<Field> {
+  const data = writtenObject(schema as WrittenSchema, names)
+  if (!data) return () => undefined
+  const whole = new RegExp(`^${headOf(type)}(${data.expression})\\}$`)
+  return (bytes) => {
+    const buffer = asBuffer(bytes)
+    // Latin-1 is the quickest to make, and the expression matches nothing beyond ASCII.
+    const found = whole.exec(buffer.toString('latin1'))
+    if (!found) return undefined
+    const end = buffer.length - 1
+    const start = end - (found[1] as string).length
+    if (end - start > data.longest) return undefined
+    const fields: Record<string, string> = {}
+    for (let at = 0; at < data.captured.length; at++) fields[data.captured[at] as string] = found[at + 2] as string
+    return { fields: fields as Record<Field, string>, json: buffer.subarray(start, end) }
   }
-  const [, id = '', source = '', type = '', time = '', traceparent, requestid] = found
-  const envelope = {
-    specversion: '1.0' as const,
-    id,
-    source,
-    type,
-    time,
-    datacontenttype: 'application/json' as const,
-    ...(traceparent === undefined ? {} : { traceparent }),
-    ...(requestid === undefined ? {} : { requestid }),
-    data,
-  }
-  return { envelope, json }
 }
 
-const decoder = new TextDecoder('utf-8', { fatal: true })
+const headOf = (type: string): string =>
+  `\\{"specversion":"1\\.0","id":"${plain}+","source":"${plain}*","type":"${literal(type)}","time":"${isoDateTime}","datacontenttype":"application/json"` +
+  `(?:,"traceparent":"${plain}*")?(?:,"requestid":"${plain}*")?,"data":`
 
-/** ASCII is taken as it is, in a quarter of the decoder's time. @throws TypeError for what is not UTF-8 */
-export function textOf(bytes: Uint8Array): string {
-  if (!isAscii(bytes)) return decoder.decode(bytes)
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('latin1')
-}
+const asBuffer = (bytes: Uint8Array): Buffer =>
+  Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)

@@ -1,6 +1,6 @@
 import { jetstream, jetstreamManager } from '@nats-io/jetstream'
 import { connect, errors, headers, type MsgHdrs, type NatsConnection } from '@nats-io/transport-node'
-import type { EventDeclaration, OutgoingMessage } from '@tagloom/contracts'
+import type { DataOf, EventDeclaration, OutgoingMessage } from '@tagloom/contracts'
 import { type ConsumeOptions, type Consumption, consume } from './consume.ts'
 import { type BatchConsumption, type BatchHandler, type BatchOptions, consumeBatches } from './consume-batches.ts'
 import type { BusCore, BusLog, Observation } from './core.ts'
@@ -38,8 +38,8 @@ export interface Bus {
   publish(message: OutgoingMessage): Promise<void>
   consume<E extends EventDeclaration>(options: ConsumeOptions<E>, handler: Handler<E>): Promise<Consumption>
   /** Many small messages at a time, stored together and acknowledged together */
-  consumeBatches<E extends EventDeclaration, Kept>(
-    options: BatchOptions<E, Kept>,
+  consumeBatches<E extends EventDeclaration, Field extends string & keyof DataOf<E>, Kept>(
+    options: BatchOptions<E, Field, Kept>,
     handler: BatchHandler<Kept>,
   ): Promise<BatchConsumption>
   /** Events as they come, to this process alone */

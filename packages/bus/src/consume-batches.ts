@@ -1,5 +1,6 @@
 import type { Consumer, JsMsg } from '@nats-io/jetstream'
 import type { DataOf, EventDeclaration } from '@tagloom/contracts'
+import { readerOfWritten } from './as-written.ts'
 import type { BusCore } from './core.ts'
 import { putToDead } from './dead-letters.ts'
 import { quietly, retry } from './deliver.ts'
@@ -16,13 +17,18 @@ import { defaultMaxAckPending, reconcileConsumer, reconcileStreams } from './str
  * `ackWaitMs`: there are no heartbeats.
  */
 
-export interface BatchOptions<E extends EventDeclaration, Kept> {
+export interface BatchOptions<E extends EventDeclaration, Field extends string & keyof DataOf<E>, Kept> {
   /** Events of the event stream */
   readonly events: readonly E[]
   /** Name shared by all replicas */
   readonly durable: string
-  /** What is kept of a message until it is handled; the rest need not outlive its arrival. @param json the data as it was sent */
-  readonly keep: (data: DataOf<E>, json: string) => Kept
+  /** Texts of the data that `keep` is told of */
+  readonly fields: readonly Field[]
+  /**
+   * What is kept of a message until it is handled; the rest need not outlive its arrival. The data are checked, whether or not anyone parses them.
+   * @param json the data as JSON, as they were sent where they were written by us
+   */
+  readonly keep: (fields: Readonly<Pick<DataOf<E>, Field>>, json: Uint8Array) => Kept
   /** Most messages handled together */
   readonly maxBatch: number
   /** Batches in hand at once, so that one is read while another is stored; 1 without it. As many again are buffered */
@@ -45,12 +51,12 @@ export interface BatchConsumption {
 
 const retryMs = 1_000
 
-export async function consumeBatches<E extends EventDeclaration, Kept>(
+export async function consumeBatches<E extends EventDeclaration, Field extends string & keyof DataOf<E>, Kept>(
   core: BusCore,
-  options: BatchOptions<E, Kept>,
+  options: BatchOptions<E, Field, Kept>,
   handler: BatchHandler<Kept>,
 ): Promise<BatchConsumption> {
-  const settings = { ackWaitMs: 30_000, maxDeliver: 100, batchesAtOnce: 1, ...options }
+  const settings = { ackWaitMs: 30_000, maxDeliver: 100, batchesAtOnce: 1, ...options, keepOf: keeperOf(options) }
   const stream = core.names.stream('EVENTS')
   const durable = core.names.durable(options.durable)
   const stopping = new AbortController()
@@ -95,7 +101,29 @@ export async function consumeBatches<E extends EventDeclaration, Kept>(
   }
 }
 
-type Settings<E extends EventDeclaration, Kept> = BatchOptions<E, Kept> & {
+/** Reads, checks and keeps one message. @throws Reject */
+type Keeper<Kept> = (bytes: Uint8Array) => Kept
+
+function keeperOf<E extends EventDeclaration, Field extends string & keyof DataOf<E>, Kept>(
+  options: BatchOptions<E, Field, Kept>,
+): Keeper<Kept> {
+  type Fields = Readonly<Pick<DataOf<E>, Field>>
+  const readers = options.events.map((event) => readerOfWritten(event, options.fields))
+  return (bytes) => {
+    for (const readWritten of readers) {
+      const written = readWritten(bytes)
+      if (written) return options.keep(written.fields as Fields, written.json)
+    }
+    const { data } = read(options.events, bytes)
+    return options.keep(data, Buffer.from(JSON.stringify(data)))
+  }
+}
+
+interface Settings<E extends EventDeclaration, Kept> {
+  readonly events: readonly E[]
+  readonly durable: string
+  readonly keepOf: Keeper<Kept>
+  readonly maxBatch: number
   readonly maxDeliver: number
   readonly batchesAtOnce: number
 }
@@ -143,8 +171,7 @@ async function drain<E extends EventDeclaration, Kept>(
     abort_on_missing_resource: true,
     callback: (raw) => {
       try {
-        const { envelope, json } = read(settings.events, raw.data)
-        buffer.push({ raw, kept: settings.keep(envelope.data, json) })
+        buffer.push({ raw, kept: settings.keepOf(raw.data) })
       } catch (error) {
         return hold(bury(core, settings, raw, (error as Error).message), () => {})
       }

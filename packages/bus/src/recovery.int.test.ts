@@ -125,7 +125,13 @@ test('a wiped store is made again: streams, both kinds of consumers, buckets; no
       async ({ id }) => void seen.add(id),
     ),
     await own.consumeBatches(
-      { events: [events.metricsSampled], durable: 'b', maxBatch: 10, keep: sampleKey },
+      {
+        events: [events.metricsSampled],
+        durable: 'b',
+        maxBatch: 10,
+        fields: ['job_id', 'stage', 'batch'],
+        keep: sampleKey,
+      },
       async (keys) => {
         for (const key of keys) seen.add(key)
       },

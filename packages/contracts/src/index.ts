@@ -49,7 +49,7 @@ export {
   logEvents,
   logLineSchema,
 } from './log-events.ts'
-export { MetricSample } from './metric-sample.ts'
+export { MetricSample, noControlCharacters } from './metric-sample.ts'
 export { type Flow, pipeline } from './pipeline.ts'
 export { type Distribution, type Histogram, metricValue, RunRecord, recordAsOf, type StageBreakdown } from './record.ts'
 export {

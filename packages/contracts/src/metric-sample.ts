@@ -2,6 +2,9 @@ import Type, { type Static } from 'typebox'
 import { fractionalCounters } from './record-measures.ts'
 import { services, stages } from './stages.ts'
 
+/** Pattern of names that hold no control characters, so that one a line is safe. */
+export const noControlCharacters = '^[^\\u0000-\\u001f]+$'
+
 const Counters = Type.Unsafe<Record<string, number>>(
   Type.Object(
     Object.fromEntries(fractionalCounters.map((name) => [name, Type.Optional(Type.Number({ minimum: 0 }))])),
@@ -21,7 +24,7 @@ export const MetricSample = Type.Object({
   job_id: Type.String({ minLength: 1 }),
   stage: Type.Enum([...stages]),
   batch: Type.String({
-    pattern: '^[^\\u0000-\\u001f]+$',
+    pattern: noControlCharacters,
     description: "'plan', a batch number, or the name of a step; no control characters",
   }),
   service: Type.Enum([...services]),

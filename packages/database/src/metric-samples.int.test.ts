@@ -85,7 +85,7 @@ it('keeps a sample with line breaks between its fields, and one that PostgreSQL 
   ]
   await storeSamples(
     db,
-    given.map((one) => sampleToStore(one, JSON.stringify(one, null, 2))),
+    given.map((one) => sampleToStore(one, Buffer.from(JSON.stringify(one, null, 2)))),
   )
   expect(await readSamples(db, job)).toEqual(given)
 })

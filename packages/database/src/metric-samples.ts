@@ -1,6 +1,6 @@
 import type { MetricSample } from '@tagloom/contracts'
 import { eq, sql } from 'drizzle-orm'
-import { copyRows } from './copy.ts'
+import { copyTexts } from './copy.ts'
 import type { Database, Executor, Transaction } from './database.ts'
 import { whileNoRunIsNoted } from './run-evaluations.ts'
 import { metricSampleBatches } from './schema/metrics.ts'
@@ -15,14 +15,19 @@ import { metricSampleBatches } from './schema/metrics.ts'
 export interface SampleToStore {
   readonly jobId: string
   readonly key: string
-  readonly json: string
+  readonly json: Uint8Array
 }
 
-/** @param json the sample as JSON, where it is at hand: it is stored as it is */
-export const sampleToStore = (sample: MetricSample, json = JSON.stringify(sample)): SampleToStore => ({
-  jobId: sample.job_id,
-  key: `${sample.stage}/${sample.batch}`,
-  json: json.includes('\n') ? JSON.stringify(sample) : json,
+const newline = 10
+
+/** @param json the sample as JSON: it is stored as it is, in one line */
+export const sampleToStore = (
+  { job_id, stage, batch }: Pick<MetricSample, 'job_id' | 'stage' | 'batch'>,
+  json: Uint8Array,
+): SampleToStore => ({
+  jobId: job_id,
+  key: `${stage}/${batch}`,
+  json: json.includes(newline) ? Buffer.from(JSON.stringify(JSON.parse(Buffer.from(json).toString()))) : json,
 })
 
 /**
@@ -39,22 +44,26 @@ export async function storeSamples(db: Database, samples: readonly SampleToStore
       samples.filter(({ jobId }) => judged.has(jobId)),
     )
     const kept = judged.size === 0 ? samples : [...samples.filter(({ jobId }) => !judged.has(jobId)), ...late]
-    await copyRows(tx, 'metric_sample_batches', ['job_id', 'keys', 'samples'], rowsOf(kept))
+    await copyTexts(tx, 'metric_sample_batches', ['job_id', 'keys', 'samples'], rowsOf(kept))
     await makeStale(tx, new Set(late.map(({ jobId }) => jobId)))
   })
 }
 
-function* rowsOf(samples: readonly SampleToStore[]): Generator<[jobId: string, keys: string, samples: string]> {
-  const byJob = new Map<string, [jobId: string, keys: string, samples: string]>()
-  for (const { jobId, key, json } of samples) {
-    const row = byJob.get(jobId)
-    if (!row) byJob.set(jobId, [jobId, key, json])
-    else {
-      row[1] += `\n${key}`
-      row[2] += `\n${json}`
-    }
+function* rowsOf(samples: readonly SampleToStore[]): Generator<[jobId: string, keys: string, samples: Buffer]> {
+  const ofJob = Map.groupBy(samples, ({ jobId }) => jobId)
+  for (const [jobId, own] of ofJob)
+    yield [jobId, own.map(({ key }) => key).join('\n'), joinLines(own.map(({ json }) => json))]
+}
+
+function joinLines(lines: readonly Uint8Array[]): Buffer {
+  const joined = Buffer.allocUnsafe(lines.reduce((length, line) => length + line.length + 1, -1))
+  let at = 0
+  for (const line of lines) {
+    if (at > 0) joined[at++] = newline
+    joined.set(line, at)
+    at += line.length
   }
-  yield* byJob.values()
+  return joined
 }
 
 /**
@@ -81,7 +90,7 @@ async function withoutKnown(tx: Transaction, samples: readonly SampleToStore[]):
   const known = latestOf(rows.map((row) => ({ key: `${row.job_id}\n${row.key}`, json: row.json })))
   return samples.filter(({ jobId, key, json }) => {
     const stored = known.get(`${jobId}\n${key}`)
-    return stored === undefined || isLater(json, stored)
+    return stored === undefined || isLater(Buffer.from(json).toString(), stored)
   })
 }
 

@@ -30,7 +30,7 @@ export async function createTestWiki(
 export const saveSamples = (db: Database, samples: readonly MetricSample[]): Promise<void> =>
   storeSamples(
     db,
-    samples.map((sample) => sampleToStore(sample)),
+    samples.map((sample) => sampleToStore(sample, Buffer.from(JSON.stringify(sample)))),
   )
 
 /** Resolves when so many connections to the database wait for a lock. */

@@ -30,6 +30,7 @@ it('becomes the sample of its batch, as the contracts declare it', () => {
   metrics.endStage()
   const sample = metrics.toJSON()
   expect(Value.Check(MetricSample, sample)).toBe(true)
+  expect(Object.keys(sample), 'fields in the order of the schema').toEqual(Object.keys(MetricSample.properties))
   expect(sample).toMatchObject({
     wiki_id: 1,
     job_id: of.jobId,

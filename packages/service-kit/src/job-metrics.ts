@@ -100,15 +100,17 @@ export class JobMetrics {
     if (this.#enabled) this.#details.set(name, value)
   }
 
-  /** The sample; a stage that was not ended ends now. */
+  /** The sample, its fields in the order of their schema, in which the bus reads it fastest; a stage that was not ended ends now. */
   toJSON(): MetricSample {
     if (!this.#ended) this.endStage()
     const stage = this.#stage as Started
     const ended = this.#ended as Ended
+    const { service, ...run } = this.#of
     return {
-      ...this.#of,
+      ...run,
       stage: stage.stage,
       batch: stage.batch,
+      service,
       started_at: stage.startedAt.toISOString(),
       ended_at: ended.endedAt.toISOString(),
       duration_seconds: ended.seconds,

@@ -16,7 +16,7 @@ import { handleSamples } from './metrics-sampled/handle.ts'
 import { keepCompletedJobs } from './records/completed-jobs.ts'
 import { type JudgeDeps, judgeDueRuns, renewStaleRecords } from './records/judge-runs.ts'
 import { startLiveRefresh } from './records/live-refresh.ts'
-import { type Samples, samplesInDatabase, samplesInLiveStore } from './records/samples.ts'
+import { keptFields, type Samples, samplesInDatabase, samplesInLiveStore } from './records/samples.ts'
 
 export interface AggregatorDeps {
   readonly db: Database
@@ -105,6 +105,7 @@ export async function startAggregator(deps: AggregatorDeps): Promise<Aggregator>
       {
         events: [events.metricsSampled],
         durable: 'metrics-aggregator-samples',
+        fields: keptFields,
         keep: samples.keep,
         maxBatch: samplesAtOnce,
         batchesAtOnce: 2,
