@@ -1,5 +1,6 @@
 import type { Consumer, JsMsg } from '@nats-io/jetstream'
 import type { DataOf, EventDeclaration } from '@tagloom/contracts'
+import { ackTogether } from './ack-together.ts'
 import { readerOfWritten } from './as-written.ts'
 import type { BusCore } from './core.ts'
 import { putToDead } from './dead-letters.ts'
@@ -210,7 +211,12 @@ async function handleBatch<E extends EventDeclaration, Kept>(
       batch.map(({ kept }) => kept),
       note,
     )
-    for (const { raw } of batch) quietly(() => raw.ack())
+    quietly(() =>
+      ackTogether(
+        core.connection,
+        batch.map(({ raw }) => raw),
+      ),
+    )
   } catch {
     await handleApart(core, settings, handler, batch)
   }
