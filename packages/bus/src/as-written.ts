@@ -25,6 +25,7 @@ export function readerOfWritten<Field extends string>(
 ): ReadWritten<Field> {
   const data = writtenObject(schema as WrittenSchema, names)
   if (!data) return () => undefined
+  const own = keepTexts()
   const whole = new RegExp(`^${headOf(type)}(${data.expression})\\}$`)
   return (bytes) => {
     const buffer = asBuffer(bytes)
@@ -35,7 +36,7 @@ export function readerOfWritten<Field extends string>(
     const start = end - (found[1] as string).length
     if (end - start > data.longest) return undefined
     const fields: Record<string, string> = {}
-    for (let at = 0; at < data.captured.length; at++) fields[data.captured[at] as string] = found[at + 2] as string
+    for (let at = 0; at < data.captured.length; at++) fields[data.captured[at] as string] = own(found[at + 2] as string)
     return { fields: fields as Record<Field, string>, json: buffer.subarray(start, end) }
   }
 }
@@ -46,3 +47,20 @@ const headOf = (type: string): string =>
 
 const asBuffer = (bytes: Uint8Array): Buffer =>
   Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+
+/** V8 copies a shorter piece of a text; a longer one is a view that keeps the whole message alive. */
+const leastView = 13
+const mostKept = 1_000
+
+/** Gives for each text the first one that was equal, so that of many messages of a job one stays in memory. */
+function keepTexts(): (text: string) => string {
+  const kept = new Map<string, string>()
+  return (text) => {
+    if (text.length < leastView) return text
+    const known = kept.get(text)
+    if (known !== undefined) return known
+    if (kept.size >= mostKept) kept.clear()
+    kept.set(text, text)
+    return text
+  }
+}

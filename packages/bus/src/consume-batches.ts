@@ -155,8 +155,10 @@ async function drain<E extends EventDeclaration, Kept>(
     inHand.add(held)
   }
   let handling = 0
+  // Beside a batch in hand only a full one is begun: a small one costs as many statements.
+  const enough = () => buffer.length >= (handling === 0 ? 1 : settings.maxBatch)
   const take = () => {
-    while (buffer.length > 0 && handling < settings.batchesAtOnce && !stopping.aborted) {
+    while (enough() && handling < settings.batchesAtOnce && !stopping.aborted) {
       const batch = buffer.slice(0, settings.maxBatch)
       buffer = buffer.slice(batch.length)
       handling++
