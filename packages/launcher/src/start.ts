@@ -59,10 +59,10 @@ export async function start(options: StartOptions, context: StartContext): Promi
     database = openDatabase({ url: databaseUrl, max: 2, applicationName: 'tagloom-launcher' })
     const withRecords = context.env.ENABLE_METRICS !== 'false'
     const tagging = { client, database, source, view, say, withRecords, signal: context.signal }
-    const code = await Promise.race([tagWiki(tagging), supervisor.givenUp])
+    const code = await Promise.race([tagWiki(tagging), supervisor.givenUp, servers.givenUp])
     if (options.once) return code
     say('\nServing until Ctrl-C.')
-    await Promise.race([untilAborted(context.signal), supervisor.givenUp])
+    await Promise.race([untilAborted(context.signal), supervisor.givenUp, servers.givenUp])
     return code
   } finally {
     if (supervisor.services.length > 0) say('Stopping …')

@@ -10,3 +10,9 @@ export interface ManagedServer {
   /** Kills it and deletes its data; `start()` then finds an empty store. */
   wipe(): Promise<void>
 }
+
+/** One whose process is ours to watch. */
+export interface OwnServer extends ManagedServer {
+  /** Resolves when the process that runs now has ended, however; at once where none runs. */
+  whenExited(): Promise<void>
+}

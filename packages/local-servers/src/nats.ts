@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { freePort } from './free-port.ts'
 import { LocalServerError } from './local-server-error.ts'
-import type { ManagedServer } from './managed-server.ts'
+import type { OwnServer } from './managed-server.ts'
 import { readNatsInfo } from './nats-info.ts'
 import { endRecorded } from './process-identity.ts'
 import { ServerProcess } from './server-process.ts'
@@ -17,7 +17,7 @@ export interface NatsOptions {
 }
 
 /** nats-server with JetStream on 127.0.0.1 alone; the same folder gives the same port and streams again. */
-export async function localNats(options: NatsOptions): Promise<ManagedServer> {
+export async function localNats(options: NatsOptions): Promise<OwnServer> {
   const folder = join(options.home, 'nats')
   const store = join(folder, 'store')
   const config = join(folder, 'nats-server.conf')
@@ -39,6 +39,9 @@ export async function localNats(options: NatsOptions): Promise<ManagedServer> {
       const tail = server.logTail()
       await server.end('SIGTERM', 5_000)
       throw new LocalServerError('server_did_not_start', `nats-server did not start. Its last words:\n${tail}`)
+    },
+    async whenExited() {
+      await server?.whenExited
     },
     async stop() {
       await server?.end('SIGTERM', 3_500)

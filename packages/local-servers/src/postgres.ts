@@ -6,7 +6,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import { freePort } from './free-port.ts'
 import { LocalServerError } from './local-server-error.ts'
-import type { ManagedServer } from './managed-server.ts'
+import type { OwnServer } from './managed-server.ts'
 import { installedPostgres, reachablePostgres } from './postgres-binaries.ts'
 import { endRecorded } from './process-identity.ts'
 import { adminUrl, answersQuery, withClient } from './reach.ts'
@@ -33,7 +33,7 @@ interface Connection {
 }
 
 /** PostgreSQL 18 from the installed packages, on 127.0.0.1 alone; the same folder gives the same port and data again. */
-export async function embeddedPostgres(options: PostgresOptions): Promise<ManagedServer> {
+export async function embeddedPostgres(options: PostgresOptions): Promise<OwnServer> {
   const user = unprivilegedUser()
   const binaries = reachablePostgres(await installedPostgres(), user)
   const folder = join(options.home, 'postgres')
@@ -80,6 +80,9 @@ export async function embeddedPostgres(options: PostgresOptions): Promise<Manage
         }
       }
       await ensureDatabase(url)
+    },
+    async whenExited() {
+      await server?.whenExited
     },
     async stop() {
       await server?.end('SIGINT', 3_500)

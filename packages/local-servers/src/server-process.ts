@@ -18,6 +18,7 @@ export class ServerProcess {
   readonly #logFile: string
   readonly #endWithUs: () => void
   exited = false
+  readonly whenExited: Promise<void>
 
   static async spawn(command: ServerCommand): Promise<ServerProcess> {
     const log = openSync(command.logFile, 'w', 0o644)
@@ -43,9 +44,12 @@ export class ServerProcess {
     this.#logFile = logFile
     this.#endWithUs = () => void child.kill('SIGTERM')
     process.once('exit', this.#endWithUs)
-    child.once('exit', () => {
-      this.exited = true
-      process.removeListener('exit', this.#endWithUs)
+    this.whenExited = new Promise((resolve) => {
+      child.once('exit', () => {
+        this.exited = true
+        process.removeListener('exit', this.#endWithUs)
+        resolve()
+      })
     })
   }
 

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { isAlive } from './process-identity.ts'
-import { answersQuery, withClient } from './reach.ts'
+import { answersQuery, checkNats, withClient } from './reach.ts'
 import { startServers } from './start-servers.ts'
 
 // TEST_SERVERS=containers changes nothing here: these are the embedded servers themselves.
@@ -31,6 +31,31 @@ describe('startServers', () => {
     const { rows } = await withClient(second.databaseUrl, (c) => c.query("select to_regclass('kept') as found"))
     expect(rows).toEqual([{ found: 'kept' }])
     await second.stop()
+  })
+
+  it('starts servers that were killed again, at their addresses and with their data, and says so', async () => {
+    const said: string[] = []
+    let pids: number[] = []
+    const started = await startServers({ home, env, durable: false, say: (line) => said.push(line) })
+    try {
+      await withClient(started.databaseUrl, (client) =>
+        client.query('set synchronous_commit = on; create table kept ()'),
+      )
+      const [postgres, nats] = [pidIn('postgres/data/postmaster.pid'), pidIn('nats/nats-server.pid')]
+      for (const pid of [postgres, nats]) process.kill(pid, 'SIGKILL')
+      const again = { timeout: 30_000 }
+      await expect
+        .poll(() => checkNats(started.natsUrl).then(() => pidIn('nats/nats-server.pid') !== nats, String), again)
+        .toBe(true)
+      await expect.poll(() => answersQuery(started.databaseUrl), again).toBe(true)
+      const { rows } = await withClient(started.databaseUrl, (c) => c.query("select to_regclass('kept') as found"))
+      expect(rows).toEqual([{ found: 'kept' }])
+      expect(said.toSorted()).toEqual(['PostgreSQL ended; starting it again', 'nats-server ended; starting it again'])
+      pids = [pidIn('postgres/data/postmaster.pid'), pidIn('nats/nats-server.pid')]
+    } finally {
+      await started.stop()
+    }
+    expect(pids.map(isAlive)).toEqual([false, false])
   })
 
   it('ends the servers of a start that was killed, and starts over from its data', async () => {
