@@ -70,4 +70,4 @@ export {
   recordMetrics,
 } from './record-metrics.ts'
 export { type JobStatus, jobStatuses, type ServiceName, type Stage, services, stages } from './stages.ts'
-export { tagForm } from './tag-form.ts'
+export { tagForm, tagFormVersion } from './tag-form.ts'

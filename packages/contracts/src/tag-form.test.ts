@@ -1,5 +1,7 @@
+import { createHash } from 'node:crypto'
+import { readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
-import { tagForm } from './tag-form.ts'
+import { tagForm, tagFormVersion } from './tag-form.ts'
 
 describe('the form of a tag', () => {
   it.each([
@@ -112,4 +114,13 @@ describe('the form of a tag', () => {
       expect(tagForm(tagForm(label))).toBe(tagForm(label))
     }
   })
+})
+
+it('is made by rules that have a version of their own: raise tagFormVersion with the digest here when they change', () => {
+  const rules = readFileSync(new URL('./tag-form.ts', import.meta.url), 'utf8')
+    .replace(/\/\*[\s\S]*?\*\//g, '')
+    .replace(/export const tagFormVersion = \d+/, '')
+    .replace(/\s+/g, '')
+  const digest = createHash('sha256').update(rules).digest('hex').slice(0, 16)
+  expect({ tagFormVersion, digest }).toEqual({ tagFormVersion: 1, digest: '2f96cbcaa9a92f4c' })
 })

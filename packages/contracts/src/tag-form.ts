@@ -1,4 +1,10 @@
 /**
+ * Raised whenever tagForm gives any label another form: the forms in databases are then made anew when a process starts. The digest in
+ * tag-form.test.ts holds whoever changes the rules to it.
+ */
+export const tagFormVersion = 1
+
+/**
  * The form by which two labels are the same tag: width and case folded, punctuation as spaces, plurals by the S-stemmer
  * (Harman, "How effective is suffixing?", JASIS 42, 1991) with the plurals in -es and the words below that it gets wrong, British spelling
  * as American. Accents stay: "año" is not "ano". Only for comparing, never shown.

@@ -44,6 +44,9 @@ export const tags = pgTable(
   (t) => [uniqueIndex('tags_form').on(t.wikiId, t.normalised)],
 )
 
+/** One row: the version of tagForm that made every `normalised`, see renew-tag-forms. */
+export const tagFormVersion = pgTable('tag_form_version', { version: integer().primaryKey() })
+
 export const clusterTags = pgTable(
   'cluster_tags',
   {

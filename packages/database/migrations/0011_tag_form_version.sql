@@ -1,0 +1,3 @@
+CREATE TABLE "tag_form_version" (
+	"version" integer PRIMARY KEY NOT NULL
+);
