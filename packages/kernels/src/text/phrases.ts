@@ -160,7 +160,7 @@ item|element|entry|project|size|purpose`.split(/[|\n]/),
 
 /** Numbers, versions, dates, single letters, placeholders: a phrase stops there. */
 const isData = (word: string): boolean =>
-  /^[\d.,_-]+[a-z]{0,3}$/i.test(word) ||
+  /^[\d.,_-]+(?:[a-z]{0,3}|e\d+)$/i.test(word) ||
   /^v\d[\d.]*$/i.test(word) ||
   /^0x/i.test(word) ||
   (/\d/.test(word) && /^[0-9a-f]{6,}$/i.test(word)) ||
