@@ -1,9 +1,12 @@
+import { setImmediate } from 'node:timers/promises'
 import type { Embedder } from '@tagloom/inference'
 import type { TellLookups } from '@tagloom/service-kit'
 import { LRUCache } from 'lru-cache'
 
 /** Labels kept: some 30 MB of vectors at 384 dimensions. */
 const MOST = 20_000
+/** Vectors that are taken apart before the event loop has its turn */
+const LABELS_AT_ONCE = 2_000
 
 /**
  * Vectors of labels. What a label means to a model never changes, so this cache is never stale, whatever happens to the vocabulary;
@@ -38,11 +41,12 @@ export class LabelVectors {
     tell?.({ hits: known.size, misses: missing.length })
     if (missing.length > 0) {
       const vectors = await this.#embedder.embed(missing)
-      missing.forEach((label, row) => {
+      for (const [row, label] of missing.entries()) {
         const vector = vectors.slice(row * this.dims, (row + 1) * this.dims)
         known.set(label, vector)
         this.#cache?.set(label, vector)
-      })
+        if (row % LABELS_AT_ONCE === 0) await setImmediate()
+      }
     }
     return (label) => {
       const vector = known.get(label)

@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises'
 import type { Message } from '@tagloom/bus'
 import { events, jobOptionDefaults, toMessage } from '@tagloom/contracts'
 import {
@@ -22,6 +23,8 @@ import type { LabelDeps } from '../label-deps.ts'
 import { measureResolution } from './measure-resolution.ts'
 import type { Resolved, ResolveInput } from './resolve-worker.ts'
 
+/** Vectors that are copied before the event loop has its turn: some 10 ms */
+const LABELS_AT_ONCE = 2_000
 /** Matchings with a vocabulary that is not held, before one that is */
 const FREE_ATTEMPTS = 3
 
@@ -125,7 +128,7 @@ async function readProposed(deps: LabelDeps, jobId: string): Promise<string[]> {
   return [...proposals.values()].flat().map(({ label }) => label)
 }
 
-function resolve(
+async function resolve(
   of: { job: Job; vocabulary: readonly StoredTag[]; labels: readonly string[] } & Pick<Matched, 'vectorOf'>,
   deps: LabelDeps,
   signal: AbortSignal,
@@ -133,9 +136,10 @@ function resolve(
   const { options, id } = of.job
   const { dims } = deps.vectors
   const vectors = new Float32Array(of.labels.length * dims)
-  of.labels.forEach((label, row) => {
+  for (const [row, label] of of.labels.entries()) {
     vectors.set(of.vectorOf(label), row * dims)
-  })
+    if (row % LABELS_AT_ONCE === 0) await setImmediate()
+  }
   const input: ResolveInput = {
     databaseUrl: deps.config.DATABASE_URL,
     jobId: id,
