@@ -9,7 +9,7 @@ import { literal, plain, type WrittenSchema, writtenObject } from './written-sch
  * that has no expression) is read the long way, with the same outcome.
  */
 
-export interface Written<Field extends string> {
+interface Written<Field extends string> {
   readonly fields: Readonly<Record<Field, string>>
   /** The data, as it was sent */
   readonly json: Uint8Array
