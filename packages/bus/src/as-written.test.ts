@@ -34,6 +34,7 @@ const sample: MetricSample = {
   stage: 'embed',
   batch: '0',
   service: 'tagger',
+  version: 'a1b2c3d',
   started_at: '2026-01-30T00:00:00.000Z',
   ended_at: '2026-01-30T00:00:01.000Z',
   duration_seconds: 1.25,

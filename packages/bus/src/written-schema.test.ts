@@ -24,11 +24,19 @@ it('takes numbers from their minimum on, and only those that JSON can write', ()
     expect(takes(schema, json)).toBe(false)
 })
 
+it('takes texts from their least length to their greatest', () => {
+  const s = Type.String({ maxLength: 3 })
+  const schema = Type.Object({ s, t: Type.String({ minLength: 2 }), u: Type.String({ minLength: 1, maxLength: 2 }) })
+  expect(takes(schema, '{"s":"","t":"ab","u":"a"}')).toBe(true)
+  expect(takes(schema, '{"s":"abc","t":"abcd","u":"ab"}')).toBe(true)
+  for (const json of ['{"s":"abcd","t":"ab","u":"a"}', '{"s":"","t":"a","u":"a"}', '{"s":"","t":"ab","u":""}'])
+    expect(takes(schema, json)).toBe(false)
+})
+
 it('gives no expression for a schema with a required part that it does not know', () => {
   const unknown = [
-    Type.String({ maxLength: 3 }),
     Type.String({ pattern: '^a$' }),
-    Type.String({ minLength: 2 }),
+    Type.String({ maxLength: 3, pattern: '^a' }),
     Type.Number({ maximum: 3 }),
     Type.Number({ minimum: 0.5 }),
     Type.Array(Type.Number(), { minItems: 1 }),

@@ -13,6 +13,7 @@ export interface WrittenSchema {
   readonly format?: string
   readonly pattern?: string
   readonly minLength?: number
+  readonly maxLength?: number
   readonly minimum?: number
   readonly items?: WrittenSchema
   readonly maxItems?: number
@@ -67,9 +68,11 @@ function textOf(schema: WrittenSchema): string | undefined {
   if (has(schema, ['type', 'format']) && schema.format === 'date-time') return `"${isoDateTime}"`
   // That any plain text holds no control character is all that is known of patterns.
   if (has(schema, ['type', 'pattern']) && schema.pattern === noControlCharacters) return `"${plain}+"`
-  if (!has(schema, ['type', 'minLength']) || (schema.minLength ?? 0) > 1) return undefined
-  return `"${plain}${schema.minLength === 1 ? '+' : '*'}"`
+  return has(schema, ['type', 'minLength', 'maxLength']) ? `"${plain}${timesOf(schema)}"` : undefined
 }
+
+const timesOf = ({ minLength = 0, maxLength }: WrittenSchema): string =>
+  maxLength === undefined && minLength < 2 ? (minLength === 1 ? '+' : '*') : `{${minLength},${maxLength ?? ''}}`
 
 function numberOf(minimum: number | undefined, rest: string): string | undefined {
   if (minimum === undefined) return `-?${digits}${rest}`

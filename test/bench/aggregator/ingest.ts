@@ -169,6 +169,7 @@ function sampleOf(jobs: readonly Job[], i: number): MetricSample {
     stage: 'propagate',
     batch: String(Math.floor(i / jobs.length)),
     service: 'propagator',
+    version: '0f1e2d3c4b5a',
     started_at: at(0),
     ended_at: at(1),
     duration_seconds: 1,
