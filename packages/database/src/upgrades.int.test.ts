@@ -79,3 +79,22 @@ test('samples stored row by row (0008) are read as they were, and records with t
     }
   })
 })
+
+test('a record that named no versions (0011) has none after 0012, and keeps all else', async () => {
+  await withDatabaseAt(11, async (db, upgrade) => {
+    const provenance = { options: { seed: 42 }, model: 'm', details: { a: 1 }, config_hash: 'h' }
+    await db.pool.query(
+      `with w as (insert into wikis (name) values ('kept') returning id),
+        j as (insert into jobs (id, wiki_id, status, options) select 'job_a', id, 'completed', '{}' from w returning id, wiki_id)
+      insert into clustering_metrics (wiki_id, job_id, dry_run, figures, metrics_json)
+        select wiki_id, id, false, '{"cluster_count": 3}', $1 from j`,
+      [JSON.stringify({ version: 1, provenance })],
+    )
+    await upgrade()
+    const { rows } = await db.pool.query('select metrics_json from clustering_metrics')
+    expect(rows[0].metrics_json).toEqual({
+      version: 1,
+      provenance: { ...provenance, versions: {}, labeller_model: null },
+    })
+  })
+})
