@@ -109,6 +109,7 @@ describe('a key', () => {
 describe('a problem', () => {
   it.each([
     ['GET', '/api/wikis?limit=0', undefined, 400, 'validation_failed', /query\/limit/],
+    ['GET', '/api/wikis/1/clusters?layer=2147483648', undefined, 400, 'validation_failed', /query\/layer/],
     ['GET', '/api/wikis?nonsense=1', undefined, 400, 'validation_failed', /query/],
     ['GET', '/api/wikis/abc', undefined, 400, 'validation_failed', /params\/wiki_id/],
     ['POST', '/api/wikis', { name: 5 }, 400, 'validation_failed', /body\/name must be string/],

@@ -37,7 +37,11 @@ export type Cluster = Static<typeof Cluster>
 export const ClusterListQuery = listQuery({
   job_id: Type.Optional(Type.String({ maxLength: 200, description: "By default the wiki's current job" })),
   layer: Type.Optional(
-    Type.Integer({ minimum: 0, description: '0 is the finest; by default the layer that the record speaks of' }),
+    Type.Integer({
+      minimum: 0,
+      maximum: 1_000,
+      description: '0 is the finest; by default the layer that the record speaks of',
+    }),
   ),
 })
 export const ClusterList = listOf(Cluster, 'ClusterList')
