@@ -47,13 +47,15 @@ const bodyOf = (given: MetricSample, context: EnvelopeContext = { source: 'tagge
   toMessage(event, given, context).body
 
 describe('a sample as we write it', () => {
-  it('is read and checked in one step', () => {
+  it('is read and checked in one step, whatever fields it has beside details', () => {
+    const all = Object.keys(event.schema.properties).filter((name) => name !== 'details')
+    expect(Object.keys(sample), 'the sample of this test has every field').toEqual(all)
     for (const context of [{ source: 'tagger' }, { source: 'tagger', requestId: 'r-1', traceparent }]) {
       const written = inOneStep(bodyOf(sample, context))
       expect(written?.fields).toEqual({ job_id: sample.job_id, stage: 'embed', batch: '0' })
       expect(Buffer.from(written?.json ?? []).toString()).toBe(JSON.stringify(sample))
     }
-    const { values: _, ...short } = sample
+    const { values: _, version: __, ...short } = sample
     expect(holds(bodyOf({ ...short, counters: {}, gauges: {} }))).toBe(true)
   })
 
@@ -75,6 +77,7 @@ describe('a sample as we write it', () => {
         wiki_id: numbers,
         job_id: fc.string(),
         batch: fc.string(),
+        version: fc.string({ maxLength: 120 }),
         duration_seconds: numbers,
         counters: fc.dictionary(names, numbers, few),
         gauges: fc.dictionary(names, numbers, few),

@@ -105,12 +105,13 @@ export class JobMetrics {
     if (!this.#ended) this.endStage()
     const stage = this.#stage as Started
     const ended = this.#ended as Ended
-    const { service, ...run } = this.#of
+    const { service, version, ...run } = this.#of
     return {
       ...run,
       stage: stage.stage,
       batch: stage.batch,
       service,
+      version,
       started_at: stage.startedAt.toISOString(),
       ended_at: ended.endedAt.toISOString(),
       duration_seconds: ended.seconds,
