@@ -160,12 +160,12 @@ describe.each(Object.entries(wikis))('the topics of %s', (name, path) => {
     expect(churn).toBeCloseTo((100 * moved.length) / pages.length, 6)
     expect(continued + born + split + merged).toBe(third.record.quality.cluster_count)
     expect(continued + merged + died).toBeLessThanOrEqual(before)
-    // Nearly all topics go on, most of the pages that changed moved, and of the others hardly any.
+    // Nearly all topics go on, most of the pages that changed moved, and of the others a smaller share than changed or came.
     expect(continued + merged).toBeGreaterThanOrEqual(0.8 * before)
     const movedOf = moved.filter((id) => ids.has(id)).length / ids.size
     const movedOfOthers = moved.filter((id) => !ids.has(id)).length / (pages.length - ids.size)
     expect(movedOf).toBeGreaterThan(0.5)
-    expect(movedOfOthers).toBeLessThan(0.15)
+    expect(movedOfOthers).toBeLessThan((ids.size + newTopic.length) / pages.length)
 
     const astronomy = third.members.filter(({ id }) => id.startsWith('Astronomy/'))
     expect(astronomy.length).toBeGreaterThanOrEqual(16)
