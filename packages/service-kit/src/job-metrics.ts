@@ -10,6 +10,7 @@ import {
   toMessage,
   type ValuesName,
 } from '@tagloom/contracts'
+import type { HandlerDeps } from './consume-events.ts'
 
 const mostValues = 10_000
 
@@ -37,6 +38,14 @@ export class JobMetrics {
   readonly #details = new Map<string, unknown>()
   #stage: Started | undefined
   #ended: Ended | undefined
+
+  /** As the handler of a message collects it. */
+  static of(
+    { config, databaseErrors }: Pick<HandlerDeps, 'config' | 'databaseErrors'>,
+    run: { readonly wikiId: number; readonly jobId: string; readonly service: ServiceName },
+  ): JobMetrics {
+    return new JobMetrics({ ...run, enabled: config.ENABLE_METRICS, version: config.TAGLOOM_VERSION, databaseErrors })
+  }
 
   /**
    * @param of.enabled ENABLE_METRICS: when false nothing is collected and nothing sent

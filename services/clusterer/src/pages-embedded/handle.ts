@@ -28,14 +28,7 @@ export async function handlePagesEmbedded(message: Embedded, deps: ClusterDeps):
   if (job?.status !== 'running' || (await readClusteringFigures(deps.db, job_id))) return
   await handleOnce(deps, message, async () => {
     await openStage(deps.db, job_id, 'cluster')
-    const sample = new JobMetrics({
-      wikiId: wiki_id,
-      jobId: job_id,
-      service: 'clusterer',
-      enabled: deps.config.ENABLE_METRICS,
-      version: deps.config.TAGLOOM_VERSION,
-      databaseErrors: deps.databaseErrors,
-    })
+    const sample = JobMetrics.of(deps, { wikiId: wiki_id, jobId: job_id, service: 'clusterer' })
     sample.startStage('cluster', 0)
     deps.log.event('stage_started', { stage: 'cluster', batches: 1 })
     const found = await cluster(message, deps, job)

@@ -21,14 +21,7 @@ export async function handleClustersTagged(
 ): Promise<void> {
   const { wiki_id, job_id } = message.data
   const { context, config, log } = deps
-  const metrics = new JobMetrics({
-    wikiId: wiki_id,
-    jobId: job_id,
-    service: 'propagator',
-    enabled: config.ENABLE_METRICS,
-    version: config.TAGLOOM_VERSION,
-    databaseErrors: deps.databaseErrors,
-  })
+  const metrics = JobMetrics.of(deps, { wikiId: wiki_id, jobId: job_id, service: 'propagator' })
   metrics.startStage('propagate', 'plan')
   const batches = planBatches(await listJobPageIds(deps.db, job_id), config.BATCH_INSERT_SIZE)
   let completed: Completed | undefined

@@ -39,14 +39,7 @@ export async function handlePropagateBatch(
   if (!batch) throw new Reject(`job ${job_id} has no propagate batch ${no}`)
   const job = await readJob(deps.db, job_id)
   if (batch.done || job?.status !== 'running') return
-  const metrics = new JobMetrics({
-    wikiId: wiki_id,
-    jobId: job_id,
-    service: 'propagator',
-    enabled: deps.config.ENABLE_METRICS,
-    version: deps.config.TAGLOOM_VERSION,
-    databaseErrors: deps.databaseErrors,
-  })
+  const metrics = JobMetrics.of(deps, { wikiId: wiki_id, jobId: job_id, service: 'propagator' })
   metrics.startStage('propagate', no)
   const payload = batch.payload as PropagateBatch
   const tags = await deps.jobTags.of(job, metrics.countLookups)

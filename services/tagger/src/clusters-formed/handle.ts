@@ -31,14 +31,7 @@ export async function handleClustersFormed(
   const { wiki_id, job_id } = message.data
   const job = await readJob(deps.db, job_id)
   if (job?.status !== 'running') return
-  const metrics = new JobMetrics({
-    wikiId: wiki_id,
-    jobId: job_id,
-    service: 'tagger',
-    enabled: deps.config.ENABLE_METRICS,
-    version: deps.config.TAGLOOM_VERSION,
-    databaseErrors: deps.databaseErrors,
-  })
+  const metrics = JobMetrics.of(deps, { wikiId: wiki_id, jobId: job_id, service: 'tagger' })
   metrics.startStage('label', 'plan')
   const clusters = await readStoredClusters(deps.db, job_id)
   const counted = await count(message, deps, job, clusters)

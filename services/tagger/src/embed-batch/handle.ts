@@ -39,14 +39,7 @@ export async function handleEmbedBatch(message: Message<typeof events.embedBatch
     )
   }
   const payload = batch.payload as EmbedBatch
-  const metrics = new JobMetrics({
-    wikiId: message.data.wiki_id,
-    jobId: job_id,
-    service: 'tagger',
-    enabled: deps.config.ENABLE_METRICS,
-    version: deps.config.TAGLOOM_VERSION,
-    databaseErrors: deps.databaseErrors,
-  })
+  const metrics = JobMetrics.of(deps, { wikiId: message.data.wiki_id, jobId: job_id, service: 'tagger' })
   metrics.startStage('embed', no)
   const pages = await readPagesToEmbed(deps.db, payload.page_ids, embedder.modelId)
   const made = await embedder.embedPages(pages, message.signal)

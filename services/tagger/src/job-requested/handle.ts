@@ -24,14 +24,7 @@ async function plan(message: Message<typeof events.jobRequested>, deps: EmbedDep
   const { wiki_id, job_id } = message.data
   const model = deps.embedder.modelId
   const { context, log } = deps
-  const metrics = new JobMetrics({
-    wikiId: wiki_id,
-    jobId: job_id,
-    service: 'tagger',
-    enabled: deps.config.ENABLE_METRICS,
-    version: deps.config.TAGLOOM_VERSION,
-    databaseErrors: deps.databaseErrors,
-  })
+  const metrics = JobMetrics.of(deps, { wikiId: wiki_id, jobId: job_id, service: 'tagger' })
   metrics.startStage('embed', 'plan')
   const planned = await deps.relay.commit(async (tx, owe) => {
     const job = await readJob(tx, job_id)

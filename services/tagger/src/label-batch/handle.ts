@@ -32,14 +32,7 @@ export async function handleLabelBatch(message: Message<typeof events.labelBatch
   const job = await readJob(deps.db, job_id)
   if (batch.done || job?.status !== 'running') return
   requireModel(job, deps)
-  const metrics = new JobMetrics({
-    wikiId: wiki_id,
-    jobId: job_id,
-    service: 'tagger',
-    enabled: deps.config.ENABLE_METRICS,
-    version: deps.config.TAGLOOM_VERSION,
-    databaseErrors: deps.databaseErrors,
-  })
+  const metrics = JobMetrics.of(deps, { wikiId: wiki_id, jobId: job_id, service: 'tagger' })
   metrics.startStage('label', no)
   const { clusters: nos } = batch.payload as LabelBatch
   const proposals = await propose(message, deps, job, nos, metrics)

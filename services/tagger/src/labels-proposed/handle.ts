@@ -85,14 +85,7 @@ async function matchLabels(
   const { modelId } = deps.vectors
   const job = await readJob(deps.db, job_id)
   if (job) requireModel(job, deps)
-  const metrics = new JobMetrics({
-    wikiId: wiki_id,
-    jobId: job_id,
-    service: 'tagger',
-    enabled: deps.config.ENABLE_METRICS,
-    version: deps.config.TAGLOOM_VERSION,
-    databaseErrors: deps.databaseErrors,
-  })
+  const metrics = JobMetrics.of(deps, { wikiId: wiki_id, jobId: job_id, service: 'tagger' })
   metrics.startStage('label', 'resolve')
   const proposed = await readProposed(deps, job_id)
   const known =
