@@ -60,6 +60,21 @@ describe('windows of a page', () => {
     )
   })
 
+  it.each([
+    ['==', ' ', ''],
+    ['== a', '\t', 'b =='],
+    ['<h1', ' ', '>'],
+    ['#', ' ', ''],
+  ])('cost little for a line of %j and a hundred thousand times %j', (begin, blank, end) => {
+    const started = performance.now()
+    // What grows with the square of a line is seen before it would take hours.
+    for (const blanks of [3_000, 100_000]) {
+      const text = `text\n${begin}${blank.repeat(blanks)}${end}\n${words(300)}`
+      pageWindows({ title: '', text }, recipe, english)
+      expect(performance.now() - started).toBeLessThan(1_000)
+    }
+  })
+
   it('cut no character in two, whose two halves would be read as unknown ones', () => {
     const smiles = (before: string, count: number) => before + '😀'.repeat(count)
     const odd = [

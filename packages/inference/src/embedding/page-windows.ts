@@ -86,8 +86,9 @@ function headings(body: string): string {
   return found.join('\n')
 }
 
+/** What stands between `=` begins with no blank, so that of a line of blanks each is looked at once and not in pairs. */
 const HEADING =
-  /^#{1,6}[ \t]+([^\n]{1,200})|^={2,6}[ \t]*([^=\n]{1,200}?)[ \t]*={2,6}[ \t]*$|<h[1-6][^>\n]{0,100}>([^<\n]{1,200})/gimu
+  /^#{1,6}[ \t]+([^\n]{1,200})|^={2,6}[^\S\n]*([^=\s][^=\n]{0,199})={2,6}[ \t]*$|<h[1-6][^>\n]{0,100}>([^<\n]{1,200})/gimu
 
 /** `count` pieces of `chars` characters, spread evenly over the text after `from`; fewer where the text is shorter. */
 function spread(text: string, from: number, chars: number, count: number): string[] {

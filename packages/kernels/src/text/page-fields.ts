@@ -123,7 +123,7 @@ function* blocks(text: string): Generator<string> {
 }
 
 function headingOf(block: string): { text: string; level: number } | undefined {
-  const found = /^(#{1,6})\s+(.{1,200})/.exec(block) ?? /^(={1,6})\s*([^=].{0,199}?)\s*=+$/.exec(block)
+  const found = /^(#{1,6})\s+(.{1,200})/.exec(block) ?? /^(={1,6})\s*([^=\s].{0,199}?)\s*=+$/.exec(block)
   if (!found) return undefined
   return { text: plain(found[2]!.replace(/[#\s]+$/, '')), level: found[1]!.length }
 }

@@ -103,6 +103,15 @@ describe('page fields', () => {
       expect(performance.now() - started).toBeLessThan(3_000)
     },
   )
+
+  it.each([' ', '\t'])('cost little for a line of = and %j', (blank) => {
+    const started = performance.now()
+    // What grows with the square of a line is seen before it would take hours.
+    for (const blanks of [3_000, 50_000]) {
+      pageFields('big', `text\n\n=${blank.repeat(blanks)}a`)
+      expect(performance.now() - started).toBeLessThan(1_000)
+    }
+  })
 })
 
 describe('words', () => {
