@@ -14,6 +14,7 @@ export { VectorError } from './clustering/vectors.ts'
 export type { Multiply } from './multiply.ts'
 export { type LabelEvidence, labelConfidence, standOut } from './tagging/cluster-confidence.ts'
 export { topicDiversity, topicWords, type WordCandidate, WordDocuments } from './tagging/coherence.ts'
+export { DocumentSample } from './tagging/document-sample.ts'
 export { type ClusterPlace, type Keyphrase, PhraseCounts } from './tagging/phrase-counts.ts'
 export {
   type PageTag,

@@ -1,5 +1,6 @@
 import { openDatabase, readPagesInClusters } from '@tagloom/database'
 import {
+  DocumentSample,
   type Language,
   languageOfPages,
   PhraseCounts,
@@ -20,8 +21,8 @@ import type { ClusterPhrases, CountInput, CountResult, TopicFigures } from './ph
 /** Characters of a page that are read from the database */
 const CHARACTERS = 60_000
 const KEYPHRASES = 40
-/** Pages whose words are kept for the coherence of topics */
-const DOCUMENTS = 10_000
+/** Words of pages that are kept for the coherence of topics: those of all pages up to some 50,000 short ones */
+const WORDS_OF_PAGES = 8_000_000
 const TOPIC_WORDS = 10
 const WORD_CANDIDATES = 40
 
@@ -29,7 +30,7 @@ export async function countPhrases(input: CountInput): Promise<CountResult> {
   const db = openDatabase({ url: input.databaseUrl, max: 1, applicationName: 'tagloom-tagger-phrases' })
   try {
     const counts = new PhraseCounts(input.clusters)
-    const documents: string[][] = []
+    const documents = new DocumentSample(WORDS_OF_PAGES)
     // Pages too short to tell their language take that of the page before: wikis are mostly in one. Where none tells, as in a wiki of
     // titles, it is what they say together.
     let language: Language | undefined
@@ -40,7 +41,7 @@ export async function countPhrases(input: CountInput): Promise<CountResult> {
         const read = pagePhrases(fields[k]!, language)
         language = read.language
         counts.addPage(read.phrases, page.clusterNos)
-        if (documents.length < DOCUMENTS) documents.push([...read.phrases.keys()].filter((form) => !form.includes(' ')))
+        documents.add([...read.phrases.keys()].filter((form) => !form.includes(' ')))
       }
     }
     return { phrases: phrasesOf(counts, input), topics: figures(counts, input, documents) }
@@ -62,7 +63,7 @@ function phrasesOf(counts: PhraseCounts, input: CountInput): { no: number; value
   }))
 }
 
-function figures(counts: PhraseCounts, input: CountInput, documents: readonly string[][]): TopicFigures {
+function figures(counts: PhraseCounts, input: CountInput, documents: DocumentSample): TopicFigures {
   const candidates = input.clusters.filter(({ chosen }) => chosen).map(({ no }) => counts.words(no, WORD_CANDIDATES))
   if (candidates.length === 0) return { npmi: null, diversity: null }
   const together = new WordDocuments(documents, new Set(candidates.flat().map(({ word }) => word)))
