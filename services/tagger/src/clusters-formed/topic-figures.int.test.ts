@@ -24,8 +24,8 @@ async function figuresOf(documents: readonly Document[]): Promise<TopicFigures> 
     externalId: `p${k}`,
     title: '',
     text,
-    goldLabel: undefined,
-    tags: undefined,
+    goldLabel: null,
+    tags: [],
   }))
   for (let from = 0; from < pages.length; from += 1000) await storePages(db, wikiId, pages.slice(from, from + 1000))
   const clusters = [...new Set(documents.flatMap(({ cluster }) => cluster ?? []))].sort()
