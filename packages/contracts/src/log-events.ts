@@ -229,6 +229,13 @@ const work = {
     description: 'The device that was asked for cannot be had; another is used',
     fields: { device: Type.Enum(['cpu', 'cuda']), reason },
   }),
+  pooling_assumed: declare({
+    level: 'WARNING',
+    scope: 'service',
+    description:
+      'The files of the embedding model do not say how token vectors become one (no modules.json, no 1_Pooling): their mean is taken',
+    fields: { model: Type.String() },
+  }),
   products_exact: declare({
     level: 'WARNING',
     scope: 'service',

@@ -43,6 +43,11 @@ export function writeClippingEncoder(folder: string): Promise<void> {
   return writeFolder(folder, encodeClippingEncoder())
 }
 
+/** A text encoder that does not say how wide its vectors are (8), and whose vector of "salt" is no number. */
+export function writeSilentEncoder(folder: string): Promise<void> {
+  return writeFolder(folder, encodeSilentEncoder())
+}
+
 async function writeFolder(folder: string, onnx: Uint8Array): Promise<void> {
   await mkdir(join(folder, 'onnx'), { recursive: true })
   await writeFile(join(folder, 'onnx/model.onnx'), onnx)
@@ -152,6 +157,24 @@ function encodeEncoder(): Uint8Array {
     ...message(5, tensor('embed', 1, [V, DIMS], new Uint8Array(EMBED.buffer))),
     ...message(11, value('input_ids', 7, ['batch', 'tokens'])),
     ...message(12, value('last_hidden_state', 1, ['batch', 'tokens', DIMS])),
+  ])
+}
+
+function encodeSilentEncoder(): Uint8Array {
+  const tokens = EMBED.slice()
+  tokens[VOCABULARY.indexOf('salt') * DIMS] = Number.NaN
+  return ofGraph([
+    ...[
+      node('Gather', ['embed', 'input_ids'], ['x']),
+      node('Shape', ['input_ids'], ['places']),
+      node('Concat', ['places', 'rest'], ['shape'], { axis: 0 }),
+      node('Reshape', ['x', 'shape'], ['last_hidden_state']),
+    ].flatMap((bytes) => message(1, bytes)),
+    ...text(2, 'silent'),
+    ...message(5, tensor('rest', 7, [1], new Uint8Array(BigInt64Array.of(-1n).buffer))),
+    ...message(5, tensor('embed', 1, [V, DIMS], new Uint8Array(tokens.buffer))),
+    ...message(11, value('input_ids', 7, ['batch', 'tokens'])),
+    ...message(12, value('last_hidden_state', 1, ['batch', 'tokens', 'width'])),
   ])
 }
 

@@ -19,6 +19,7 @@ export async function openTaggerEmbedder(config: Config, log: Log): Promise<Embe
   const { modelId: model, dims, maxTokens: max_tokens, device } = embedder
   log.event('model_loaded', { model, dims, max_tokens, device })
   for (const reason of embedder.warnings) log.event('device_fallback', { device, reason })
+  if (!embedder.poolingNamed) log.event('pooling_assumed', { model })
   if (embedder.clippedCosine !== undefined)
     log.event('products_exact', { model, clipped_cosine: embedder.clippedCosine })
   return embedder

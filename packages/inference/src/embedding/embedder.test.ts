@@ -1,9 +1,9 @@
 import { existsSync, readFileSync } from 'node:fs'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { writeClippingEncoder, writeTinyEncoder } from '../testing.ts'
+import { writeClippingEncoder, writeSilentEncoder, writeTinyEncoder } from '../testing.ts'
 import { type Embedder, openEmbedder } from './embedder.ts'
 
 const MODEL = new URL('../../../../models/all-MiniLM-L6-v2', import.meta.url).pathname
@@ -172,5 +172,34 @@ describe('the embedder with a model whose products clip where two are added in 1
       await Promise.all([seen.close(), told.close()])
       await rm(folder, { recursive: true })
     }
+  })
+})
+
+describe('the embedder with a model that does not say how wide its vectors are', () => {
+  let folder: string
+  beforeAll(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'tagloom-encoder-'))
+    await writeSilentEncoder(folder)
+  })
+  afterAll(() => rm(folder, { recursive: true }))
+
+  it('makes no vector of numbers that are none, and goes on; a text of no token has no length', async () => {
+    const odd = await openEmbedder({ model: folder, threads: 1 })
+    try {
+      await expect(odd.embed(['bread salt'])).rejects.toThrow(/gives vectors that are no finite numbers/u)
+      await expect(odd.embedPages([{ title: 'salt', text: '' }])).rejects.toThrow(/no finite numbers/u)
+      const [bread, nothing] = [await odd.embed(['bread']), await odd.embed(['bread', ''])]
+      expect(Math.hypot(...bread)).toBeCloseTo(1, 6)
+      expect(nothing).toEqual(Float32Array.of(...bread, ...new Float32Array(odd.dims)))
+    } finally {
+      await odd.close()
+    }
+  })
+
+  it('refuses it where they are not what its config says', async () => {
+    await writeFile(join(folder, 'config.json'), JSON.stringify({ hidden_size: 4 }))
+    await expect(openEmbedder({ model: folder, threads: 1 })).rejects.toThrow(
+      /gives last_hidden_state of shape 3 × \d+ × 8, expected 3 × \d+ × 4: is 4 its hidden_size\?/u,
+    )
   })
 })

@@ -53,6 +53,8 @@ export interface Embedder {
   readonly device: Device
   /** What the operator wished for and didn't get, with the reason. */
   readonly warnings: readonly string[]
+  /** Whether the model's files say how token vectors become one; where they say nothing it is the mean. */
+  readonly poolingNamed: boolean
   /**
    * Where products of the model's 8-bit weights would clip on this processor and are made exactly instead, slower: how near the vectors of
    * clipped products came at worst.
@@ -120,6 +122,7 @@ class PooledEmbedder implements Embedder {
   readonly maxTokens: number
   readonly device: Device
   readonly warnings: readonly string[]
+  readonly poolingNamed: boolean
   readonly clippedCosine: number | undefined
   #spec: ModelSpec
   #recipe: PageRecipe
@@ -135,6 +138,7 @@ class PooledEmbedder implements Embedder {
     this.maxTokens = spec.maxTokens
     this.device = pool.device
     this.warnings = warnings
+    this.poolingNamed = spec.poolingNamed
     this.clippedCosine = pool.clippedCosine
   }
 

@@ -1,4 +1,4 @@
-import { cp, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises'
+import { cp, mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
@@ -41,6 +41,48 @@ describe("a model's own files", () => {
     expect((await readModelSpec(folder, { name: 'm' })).modelId).not.toBe(modelId)
   })
 
+  it('decide the id by all that decides a vector: limit, padding and what the tokenizer is told', async () => {
+    const ids = new Set([(await readModelSpec(folder, { name: 'm' })).modelId])
+    await write('tokenizer_config.json', { model_max_length: 128 })
+    ids.add((await readModelSpec(folder, { name: 'm' })).modelId)
+    await write('tokenizer_config.json', { model_max_length: 128, do_lower_case: false })
+    ids.add((await readModelSpec(folder, { name: 'm' })).modelId)
+    for (const more of [{ max_position_embeddings: 64 }, { max_position_embeddings: 64, pad_token_id: 1 }]) {
+      await write('config.json', { hidden_size: 384, ...more })
+      ids.add((await readModelSpec(folder, { name: 'm' })).modelId)
+    }
+    expect(ids.size).toBe(5)
+  })
+
+  it('say where pooling is described, and are refused where it is not there', async () => {
+    await write('modules.json', [
+      { type: 'a.Transformer', path: '' },
+      { type: 'a.Pooling', path: '2_Pool' },
+    ])
+    await expect(readModelSpec(folder)).rejects.toThrow(/has no 2_Pool\/config.json, which its modules.json names/u)
+    await mkdir(join(folder, '2_Pool'))
+    await write('2_Pool/config.json', { pooling_mode: 'cls' })
+    expect(await readModelSpec(folder)).toMatchObject({ pooling: 'cls', poolingNamed: true })
+  })
+
+  it('that say nothing of pooling are read as its mean, which can be seen', async () => {
+    await rm(join(folder, 'modules.json'))
+    await rm(join(folder, '1_Pooling'), { recursive: true })
+    expect(await readModelSpec(folder)).toMatchObject({ pooling: 'mean', normalize: true, poolingNamed: false })
+  })
+
+  it.each([
+    [{ query: 'q: ', document: 'd: ' }, 'query', ['d: ', 'q: ']],
+    [{ query: 'q: ', passage: 'p: ' }, null, ['p: ', 'q: ']],
+    [{ corpus: 'c: ', other: 'o: ' }, 'other', ['c: ', 'o: ']],
+    [{ other: 'o: ' }, 'other', ['o: ', 'o: ']],
+    [{ other: 'o: ' }, null, ['', '']],
+  ])('say prefixes as sentence-transformers reads them: %j, by default %j', async (prompts, name, expected) => {
+    await write('config_sentence_transformers.json', { prompts, default_prompt_name: name })
+    const { documentPrefix, queryPrefix } = await readModelSpec(folder)
+    expect([documentPrefix, queryPrefix]).toEqual(expected)
+  })
+
   it('say pooling as sentence-transformers 6 writes it too', async () => {
     const poolingOf = async (config: unknown) => {
       await write('1_Pooling/config.json', config)
@@ -78,6 +120,9 @@ describe("a model's own files", () => {
     ['modules.json', [{ type: 'a.Transformer' }, { type: 'a.Dense' }], /modules.json has Dense/u],
     ['1_Pooling/config.json', { pooling_mode_weightedmean_tokens: true }, /sets pooling_mode_weightedmean_tokens/u],
     ['1_Pooling/config.json', { pooling_mode: ['mean', 'cls'] }, /sets mean, cls: expected one of/u],
+    ['1_Pooling/config.json', undefined, /has no 1_Pooling\/config.json, which its modules.json names/u],
+    ['config_sentence_transformers.json', { prompts: { document: 5 } }, /has a prompt that is no text: 5/u],
+    ['tokenizer.json', { model: { type: 'Letters' } }, /tokenizer.json is none that fits: /u],
     ['config.json', { hidden_size: 768 }, /gives vectors of 384 dimensions, config.json says 768/u],
   ])('are refused with the reason: %s as %j', async (file, content, reason) => {
     if (content === undefined) await rm(join(folder, file))

@@ -18,6 +18,8 @@ export interface ModelSpec {
   /** Longest text in tokens, special tokens included. */
   readonly maxTokens: number
   readonly pooling: Pooling
+  /** Whether the model's files say so, or say nothing and the mean is taken */
+  readonly poolingNamed: boolean
   readonly normalize: boolean
   readonly lowerCase: boolean
   readonly padTokenId: number
@@ -69,27 +71,35 @@ export async function readModelSpec(
   const prompts = (await readJson(folder, 'config_sentence_transformers.json')) ?? {}
   const onnxFile = findOnnx(folder, modelFile)
   const modules = modulesOf(await readJson(folder, 'modules.json'))
-  const poolingConfig = await readJson(folder, '1_Pooling/config.json')
-  const pooling = poolingOf(poolingConfig, folder)
-  const prefixes = prefixesOf(prompts)
+  const poolingFile = join(modules.get('Pooling') ?? '1_Pooling', 'config.json')
+  const poolingConfig = await readJson(folder, poolingFile)
+  if (poolingConfig === undefined && modules.has('Pooling'))
+    throw new ModelRefused(`${folder} has no ${poolingFile}, which its modules.json names: how it pools is not known`)
+  const pooling = poolingOf(poolingConfig, join(folder, poolingFile))
+  const prefixes = prefixesOf(prompts, folder)
   if (poolingConfig?.include_prompt === false && Object.values(prefixes).some((prefix) => prefix !== '')) {
     throw new ModelRefused(`${folder} leaves its prompts out of pooling (include_prompt is false): that does not fit`)
   }
   const dims = Number(config.hidden_size ?? config.d_model ?? config.dim ?? config.n_embd)
   if (!(dims > 0)) throw new ModelRefused(`${folder}/config.json names no hidden_size: this is no text encoder`)
-  const described = JSON.stringify({ pooling, modules, bert, prompts, recipe })
+  const maxTokens = maxTokensOf(config, tokenizerConfig, bert)
+  const padTokenId = Number(config.pad_token_id ?? 0)
+  const types = [...modules.keys()]
+  // All that decides a vector beside the weights and the tokenizer.
+  const parts = { pooling, types, bert, prompts, recipe, dims, maxTokens, padTokenId, tokenizerConfig }
   const weights = [onnxFile, ...(await externalData(onnxFile))]
   return {
     folder,
     onnxFile,
     weightBytes: (await Promise.all(weights.map((file) => stat(file)))).reduce((sum, { size }) => sum + size, 0),
-    modelId: `${name}@${await contentHash([...weights, join(folder, 'tokenizer.json')], described)}`,
+    modelId: `${name}@${await contentHash([...weights, join(folder, 'tokenizer.json')], JSON.stringify(parts))}`,
     dims,
-    maxTokens: maxTokensOf(config, tokenizerConfig, bert),
+    maxTokens,
     pooling,
-    normalize: modules === undefined || modules.includes('Normalize'),
+    poolingNamed: poolingConfig !== undefined,
+    normalize: modules.size === 0 || modules.has('Normalize'),
     lowerCase: bert.do_lower_case === true,
-    padTokenId: Number(config.pad_token_id ?? 0),
+    padTokenId,
     ...prefixes,
   }
 }
@@ -113,19 +123,17 @@ function findOnnx(folder: string, modelFile: string | undefined): string {
   return found
 }
 
-function modulesOf(modules: Json | undefined): string[] | undefined {
-  if (modules === undefined) return undefined
-  const list = Object.values(modules).map(
-    (m) =>
-      String((m as Json).type)
-        .split('.')
-        .at(-1)!,
-  )
-  const unknown = list.filter((type) => !['Transformer', 'Pooling', 'Normalize'].includes(type))
+/** The modules by type, each with the folder that describes it; none where there is no modules.json. */
+function modulesOf(modules: Json | undefined): ReadonlyMap<string, string> {
+  const list = Object.values(modules ?? {}).map((m) => {
+    const { type, path } = (m ?? {}) as Json
+    return [String(type).split('.').at(-1)!, String(path ?? '')] as const
+  })
+  const unknown = list.map(([type]) => type).filter((type) => !['Transformer', 'Pooling', 'Normalize'].includes(type))
   if (unknown.length > 0) {
     throw new ModelRefused(`modules.json has ${unknown.join(', ')}: only Transformer, Pooling and Normalize fit`)
   }
-  return list
+  return new Map(list)
 }
 
 const POOLINGS: Record<string, Exclude<Pooling, 'graph'>> = {
@@ -140,14 +148,14 @@ const POOLINGS: Record<string, Exclude<Pooling, 'graph'>> = {
 }
 
 /** `pooling_mode` names one or several since sentence-transformers 6; before, each had a flag of its own. */
-function poolingOf(config: Json | undefined, folder: string): Exclude<Pooling, 'graph'> {
+function poolingOf(config: Json | undefined, file: string): Exclude<Pooling, 'graph'> {
   if (config === undefined) return 'mean'
   const flags = Object.keys(config).filter((key) => key.startsWith('pooling_mode_') && config[key] === true)
   const set = config.pooling_mode === undefined ? flags : [config.pooling_mode].flat().map(String)
   const pooling = set.length === 1 ? POOLINGS[set[0]!] : undefined
   if (pooling === undefined) {
     const found = set.join(', ') || 'none'
-    throw new ModelRefused(`${folder}/1_Pooling/config.json sets ${found}: expected one of cls, mean, max, last token`)
+    throw new ModelRefused(`${file} sets ${found}: expected one of cls, mean, max, last token`)
   }
   return pooling
 }
@@ -164,13 +172,15 @@ function positionsOf(config: Json): unknown {
   return config.max_position_embeddings === undefined ? undefined : Number(config.max_position_embeddings) - offset
 }
 
-function prefixesOf(config: Json): { documentPrefix: string; queryPrefix: string } {
-  const prompts = (config.prompts ?? {}) as Record<string, string>
-  const preset = prompts[String(config.default_prompt_name)]
-  return {
-    documentPrefix: preset ?? prompts.document ?? prompts.passage ?? '',
-    queryPrefix: preset ?? prompts.query ?? '',
+/** As sentence-transformers finds them: a prompt by its usual name first, then the one that the model's files call its default. */
+function prefixesOf(config: Json, folder: string): { documentPrefix: string; queryPrefix: string } {
+  const prompts = (config.prompts ?? {}) as Json
+  const prefix = (...names: string[]): string => {
+    const found = [...names, String(config.default_prompt_name)].map((name) => prompts[name]).find((p) => p != null)
+    if (found === undefined || typeof found === 'string') return found ?? ''
+    throw new ModelRefused(`${folder}/config_sentence_transformers.json has a prompt that is no text: ${String(found)}`)
   }
+  return { documentPrefix: prefix('document', 'passage', 'corpus'), queryPrefix: prefix('query') }
 }
 
 /** The files beside an ONNX file that hold weights which it doesn't hold itself: `model.onnx_data`, `model.onnx_data_1` … */

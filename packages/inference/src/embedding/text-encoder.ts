@@ -60,9 +60,9 @@ export class TextEncoder {
     products: Products,
   ): Promise<TextEncoder> {
     const { folder } = spec
-    const json = JSON.parse(await readFile(join(folder, 'tokenizer.json'), 'utf8')) as object
+    const json = await readFile(join(folder, 'tokenizer.json'), 'utf8')
     const config = await readFile(join(folder, 'tokenizer_config.json'), 'utf8').then(JSON.parse, () => ({}))
-    const tokenizer = new Tokenizer(json, config)
+    const tokenizer = openTokenizer(spec, json, config)
     const session = await openSession(spec.onnxFile, device, threads, products === 'exact')
     const encoder = new TextEncoder(spec, tokenizer, session)
     const vectors = await encoder.#probe()
@@ -86,12 +86,13 @@ export class TextEncoder {
     return sample.length / Math.max(1, this.#ids(sample).length)
   }
 
-  /** Vectors [inputs × dims] row-major of token id lists, of unit length where the model's files say so. */
+  /** Vectors [inputs × dims] row-major of token id lists, of unit length where the model's files say so; zeros for no token. */
   async encode(inputs: readonly (readonly number[])[], counts: EncodeCounts): Promise<Float32Array> {
     const { dims } = this.spec
     const vectors = new Float32Array(inputs.length * dims)
     const lengths = inputs.map((ids) => ids.length)
     for (const batch of planTokenBatches(lengths, this.#budget, this.#sharing)) {
+      if (batch.tokens === 0) continue
       await this.#run(
         batch.rows.map((row) => inputs[row]!),
         batch.tokens,
@@ -124,10 +125,17 @@ export class TextEncoder {
     const result = await this.#session.run(this.#feeds(rows, tokens), [this.#output])
     const output = result[this.#output]!
     const data = output.data as Float32Array
+    const shape = this.#pooling === 'graph' ? [rows.length, dims] : [rows.length, tokens, dims]
+    if (String(output.dims) !== String(shape))
+      throw new ModelRefused(
+        `${this.spec.onnxFile} gives ${this.#output} of shape ${output.dims.join(' × ')}, expected ${shape.join(' × ')}: is ${dims} its hidden_size?`,
+      )
     const vector = new Float64Array(dims)
     for (let k = 0; k < rows.length; k++) {
       if (this.#pooling === 'graph') for (let d = 0; d < dims; d++) vector[d] = data[k * dims + d]!
       else poolTokens(data, k * tokens * dims, rows[k]!.length, this.#pooling, vector)
+      if (!vector.every(Number.isFinite))
+        throw new ModelRefused(`${this.spec.onnxFile} gives vectors that are no finite numbers`)
       if (this.spec.normalize) normalizeInPlace(vector)
       take(k, vector)
     }
@@ -166,12 +174,10 @@ export class TextEncoder {
     try {
       await this.#run(probes, tokens, (_, vector) => together.push(vector.slice()))
     } catch (cause) {
+      if (cause instanceof ModelRefused) throw cause
       throw new ModelRefused(`${this.spec.onnxFile} does not run: ${(cause as Error).message.split('\n')[0]}`, {
         cause,
       })
-    }
-    if (together.some((vector) => vector.some((value) => !Number.isFinite(value)))) {
-      throw new ModelRefused(`${this.spec.onnxFile} gives vectors that are no finite numbers`)
     }
     let same = true
     for (const [k, probe] of probes.entries()) {
@@ -193,11 +199,22 @@ const PROBES = [
   ),
 ]
 
+function openTokenizer({ folder }: ModelSpec, json: string, config: object): Tokenizer {
+  try {
+    const tokenizer = new Tokenizer(JSON.parse(json), config)
+    specialTokens(tokenizer)
+    return tokenizer
+  } catch (cause) {
+    throw new ModelRefused(`${folder}/tokenizer.json is none that fits: ${(cause as Error).message}`, { cause })
+  }
+}
+
 /** What the tokeniser puts before and after a text of its own accord. */
 function specialTokens(tokenizer: Tokenizer): [number[], number[]] {
   const bare: number[] = tokenizer.encode('tag', { add_special_tokens: false }).ids
   const full: number[] = tokenizer.encode('tag').ids
   const at = full.findIndex((_, i) => bare.every((id, k) => full[i + k] === id))
+  if (at < 0) throw new Error(`with special tokens "tag" is ${full}, which does not hold ${bare}`)
   return [full.slice(0, at), full.slice(at + bare.length)]
 }
 
