@@ -25,16 +25,23 @@ async function open(): Promise<void> {
 async function answer(encoder: TextEncoder, task: EmbedTask): Promise<void> {
   const counts: EncodeCounts = { texts: 0, tokens: 0, paddedTokens: 0 }
   try {
-    const inputs = task.texts.map((text) => encoder.tokenize(task.prefix + bounded(text)))
     const encoded =
-      task.pages === undefined
-        ? { vectors: await encoder.encode(inputs, counts), tokens: Uint32Array.from(inputs, (ids) => ids.length) }
-        : await encodePages(encoder, task, counts)
+      task.pages === undefined ? await encodeTexts(encoder, task, counts) : await encodePages(encoder, task, counts)
     const reply: EmbedReply = { id: task.id, counts, ...encoded }
     port.postMessage(reply, [encoded.vectors.buffer as ArrayBuffer, encoded.tokens.buffer as ArrayBuffer])
   } catch (error) {
     port.postMessage({ id: task.id, error: (error as Error).message } satisfies EmbedReply)
   }
+}
+
+/** Each text's vector; zeros for one that the model cannot read, which would be as near to any other such text as to itself. */
+async function encodeTexts(encoder: TextEncoder, task: EmbedTask, counts: EncodeCounts) {
+  const inputs = task.texts.map((text) => encoder.tokenize(task.prefix + bounded(text)))
+  const vectors = await encoder.encode(inputs, counts)
+  for (const [row, text] of task.texts.entries()) {
+    if (encoder.cannotRead(bounded(text))) vectors.fill(0, row * spec.dims, (row + 1) * spec.dims)
+  }
+  return { vectors, tokens: Uint32Array.from(inputs, (ids) => ids.length) }
 }
 
 /** No model reads more than some thousand tokens, and no token is longer than a word: the rest need not be tokenised. */

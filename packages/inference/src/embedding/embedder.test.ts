@@ -39,6 +39,19 @@ describe('the embedder with the bundled model', () => {
     expect(cosine(vectors, 0, 1)).toBeGreaterThan(cosine(vectors, 0, 2) + 0.2)
   })
 
+  it('gives zeros for texts of a script that the model has no words for, which would else all be the same', async () => {
+    const vectors = await embedder.embed([
+      'อาหาร',
+      'ประเทศไทย',
+      '🚀',
+      'ไทย printing',
+      'the history of printing 🚀',
+      'база данных',
+    ])
+    const zero = (row: number) => vectors.subarray(row * 384, (row + 1) * 384).every((value) => value === 0)
+    expect([0, 1, 2, 3, 4, 5].map(zero)).toEqual([true, true, true, true, false, false])
+  })
+
   it('gives a page the same bits in any batch, order and number of threads', async () => {
     const all = await embedder.embedPages(pages)
     const other = await openEmbedder({ model: MODEL, threads: 1 })

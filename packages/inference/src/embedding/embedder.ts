@@ -60,7 +60,10 @@ export interface Embedder {
    * clipped products came at worst.
    */
   readonly clippedCosine: number | undefined
-  /** Vectors [texts × dims] row-major of short texts, each cut to the model's limit. */
+  /**
+   * Vectors [texts × dims] row-major of short texts, each cut to the model's limit; zeros for a text that the model has no words for, as of a
+   * script that it was not made for.
+   */
   embed(texts: readonly string[], as?: 'document' | 'query'): Promise<Float32Array>
   /** An aborted signal rejects at once; what a worker has in hand (tenths of a second) still ends. */
   embedPages(pages: readonly Page[], signal?: AbortSignal): Promise<PageVectors>

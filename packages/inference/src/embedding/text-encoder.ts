@@ -33,6 +33,7 @@ export class TextEncoder {
   clippedCosine: number | undefined
   #session: InferenceSession
   #tokenizer: Tokenizer
+  #unknown: number | undefined
   #before: number[]
   #after: number[]
   #budget: number
@@ -40,12 +41,17 @@ export class TextEncoder {
   #output: string
   #pooling: Pooling
 
-  private constructor(spec: ModelSpec, tokenizer: Tokenizer, opened: Awaited<ReturnType<typeof openSession>>) {
+  private constructor(
+    spec: ModelSpec,
+    [tokenizer, unknown]: [Tokenizer, number | undefined],
+    opened: Awaited<ReturnType<typeof openSession>>,
+  ) {
     this.spec = spec
     this.device = opened.device
     this.fallback = opened.fallback
     this.#session = opened.session
     this.#tokenizer = tokenizer
+    this.#unknown = unknown
     ;[this.#before, this.#after] = specialTokens(tokenizer)
     ;[this.#output, this.#pooling] = chooseOutput(opened.session, spec)
     // With MiniLM int8 a token takes the same time in runs of 32 to 1,024 tokens: 512 make little of what a run costs beside, and of memory.
@@ -79,6 +85,13 @@ export class TextEncoder {
     const ids = this.#ids(text)
     const room = Math.min(limit, this.spec.maxTokens) - this.#before.length - this.#after.length
     return [...this.#before, ...ids.slice(0, Math.max(0, room)), ...this.#after]
+  }
+
+  /** Whether the model has no word for half of the text or more: of a script that it was not made for its vector tells nothing. */
+  cannotRead(text: string): boolean {
+    if (this.#unknown === undefined) return false
+    const ids = this.#ids(text)
+    return 2 * ids.filter((id) => id === this.#unknown).length >= Math.max(1, ids.length)
   }
 
   /** Characters a token takes in this sample, for windows that fit its script. */
@@ -199,14 +212,25 @@ const PROBES = [
   ),
 ]
 
-function openTokenizer({ folder }: ModelSpec, json: string, config: object): Tokenizer {
+/** With the id that stands for whatever the tokeniser has no piece for. */
+function openTokenizer({ folder }: ModelSpec, json: string, config: object): [Tokenizer, number | undefined] {
   try {
-    const tokenizer = new Tokenizer(JSON.parse(json), config)
+    const read = JSON.parse(json) as object
+    const tokenizer = new Tokenizer(read, config)
     specialTokens(tokenizer)
-    return tokenizer
+    return [tokenizer, unknownToken(read)]
   } catch (cause) {
     throw new ModelRefused(`${folder}/tokenizer.json is none that fits: ${(cause as Error).message}`, { cause })
   }
+}
+
+/** The id that stands for whatever the tokeniser has no piece for; undefined for those that have pieces for all bytes. */
+function unknownToken(tokenizer: object): number | undefined {
+  const { model } = tokenizer as { model?: { unk_id?: unknown; unk_token?: unknown; vocab?: unknown } }
+  if (typeof model?.unk_id === 'number') return model.unk_id
+  if (typeof model?.unk_token !== 'string' || Array.isArray(model.vocab)) return undefined
+  const id = (model.vocab as Record<string, unknown> | undefined)?.[model.unk_token]
+  return typeof id === 'number' ? id : undefined
 }
 
 /** What the tokeniser puts before and after a text of its own accord. */
