@@ -1,7 +1,7 @@
 import { sql } from 'drizzle-orm'
 import { copyRows } from './copy.ts'
 import type { Database, Executor, Transaction } from './database.ts'
-import type { TagStatus } from './schema/tags.ts'
+import { decidedByTagloom, type TagStatus } from './schema/tags.ts'
 import { bytesOf, floatsOf } from './vectors.ts'
 import { lockVocabulary } from './vocabulary-lock.ts'
 
@@ -135,15 +135,20 @@ export interface StoredTag {
   readonly form: string
   readonly status: TagStatus
   readonly mergedInto: number | null
+  readonly mergedByPerson: boolean
   readonly parentId: number | null
   /** Of `model`; null where it has none of that */
   readonly embedding: Float32Array | null
 }
 
+const vocabularyColumns = sql`
+  id, label, normalised as form, status, merged_into as "mergedInto", parent_id as "parentId",
+  merged_by is not null and merged_by <> ${decidedByTagloom} as "mergedByPerson"`
+
 /** Every tag of the wiki in the order of their ids. */
 export async function readVocabulary(db: Executor, wikiId: number, model: string): Promise<StoredTag[]> {
   const { rows } = await db.orm.execute<Omit<StoredTag, 'embedding'> & { embedding: Buffer | null }>(sql`
-    select id, label, normalised as form, status, merged_into as "mergedInto", parent_id as "parentId",
+    select ${vocabularyColumns},
       case when model = ${model} then embedding end as embedding
     from tags where wiki_id = ${wikiId} order by id`)
   return rows.map((row) => ({ ...row, embedding: row.embedding && floatsOf(row.embedding) }))
@@ -157,9 +162,9 @@ export async function readVocabulary(db: Executor, wikiId: number, model: string
 export async function holdVocabulary(tx: Transaction, wikiId: number, known: readonly StoredTag[]): Promise<boolean> {
   await lockVocabulary(tx, wikiId)
   const { rows } = await tx.orm.execute<Omit<StoredTag, 'embedding'> & Record<string, unknown>>(sql`
-    select id, label, normalised as form, status, merged_into as "mergedInto", parent_id as "parentId"
+    select ${vocabularyColumns}
     from tags where wiki_id = ${wikiId} order by id`)
-  const parts = ['id', 'label', 'form', 'status', 'mergedInto', 'parentId'] as const
+  const parts = ['id', 'label', 'form', 'status', 'mergedInto', 'mergedByPerson', 'parentId'] as const
   return rows.length === known.length && rows.every((row, at) => parts.every((part) => row[part] === known[at]![part]))
 }
 
@@ -189,7 +194,8 @@ export interface TagToCreate {
 }
 
 /**
- * Adds tags that a job made, with the vocabulary in hold. One whose form is there already stays as it is.
+ * Adds tags that a job made, with the vocabulary in hold. One whose form is there already stays as it is. A merged one is a decision by
+ * `tagloom`, which people can take back.
  * @returns the id of each, in their order
  */
 export async function createTags(
@@ -200,14 +206,17 @@ export async function createTags(
   if (tags.length === 0) return []
   const list = <Value>(pick: (tag: TagToCreate) => Value) => sql.param(tags.map(pick))
   await tx.orm.execute(sql`
+    with made as (
     insert into tags (wiki_id, label, normalised, status, source, merged_into, merged_by, embedding, model, created_by_job)
     select ${of.wikiId}, t.label, t.form, t.status, t.source, t.merged_into,
-      case when t.status = 'merged' then 'tagloom' end, decode(t.embedding, 'hex'), ${of.model}, ${of.jobId}
+      case when t.status = 'merged' then ${decidedByTagloom} end, decode(t.embedding, 'hex'), ${of.model}, ${of.jobId}
     from unnest(${list((t) => t.label)}::text[], ${list((t) => t.form)}::text[], ${list((t) => t.status)}::text[],
       ${list((t) => t.source)}::text[], ${list((t) => t.mergedInto)}::int[], ${list((t) => bytesOf(t.embedding).toString('hex'))}::text[])
       with ordinality as t (label, form, status, source, merged_into, embedding, at)
     order by t.at
-    on conflict (wiki_id, normalised) do nothing`)
+    on conflict (wiki_id, normalised) do nothing returning id, status)
+    insert into tag_decisions (wiki_id, tag_id, decision, decided_by)
+    select ${of.wikiId}, id, 'merged', ${decidedByTagloom} from made where status = 'merged' order by id`)
   const { rows } = await tx.orm.execute<{ form: string; id: number }>(sql`
     select normalised as form, id from tags
     where wiki_id = ${of.wikiId} and normalised = any(${list((t) => t.form)}::text[])`)

@@ -2,10 +2,8 @@ import { tagForm, tagFormVersion } from '@tagloom/contracts'
 import { sql } from 'drizzle-orm'
 import type { Database, Transaction } from './database.ts'
 import { type FormedTag, planForms } from './plan-forms.ts'
+import { decidedByTagloom } from './schema/tags.ts'
 import { lockVocabulary } from './vocabulary-lock.ts'
-
-/** Who decided, where a release knows that two labels are one tag. */
-const decidedBy = 'tagloom'
 
 /**
  * Makes the stored forms of all tags anew where those in the database are of another version of tagForm, wiki by wiki, each in a
@@ -46,11 +44,11 @@ async function renewFormsOfWiki(tx: Transaction, wikiId: number, formOf: (label:
 /** As mergeTag, but of nobody's choice: the status of the tag that stays is left as it is. */
 async function merge(tx: Transaction, wikiId: number, id: number, into: number): Promise<void> {
   await tx.orm.execute(sql`
-    update tags set status = 'merged', merged_into = ${into}, merged_by = ${decidedBy}
+    update tags set status = 'merged', merged_into = ${into}, merged_by = ${decidedByTagloom}
     where id = ${id} or merged_into = ${id}`)
   await tx.orm.execute(sql`
     update tags set parent_id = nullif(${into}, id) where wiki_id = ${wikiId} and parent_id = ${id}`)
   await tx.orm.execute(sql`delete from tag_decisions where wiki_id = ${wikiId} and page_id is null and tag_id = ${id}`)
   await tx.orm.execute(sql`
-    insert into tag_decisions (wiki_id, tag_id, decision, decided_by) values (${wikiId}, ${id}, 'merged', ${decidedBy})`)
+    insert into tag_decisions (wiki_id, tag_id, decision, decided_by) values (${wikiId}, ${id}, 'merged', ${decidedByTagloom})`)
 }

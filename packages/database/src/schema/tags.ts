@@ -17,6 +17,9 @@ import { wikis } from './wikis.ts'
 
 export type TagStatus = 'proposed' | 'approved' | 'rejected' | 'merged'
 
+/** Who merged a tag, where no person did: its meaning or a rule of spelling. */
+export const decidedByTagloom = 'tagloom'
+
 /** The wiki's vocabulary. */
 export const tags = pgTable(
   'tags',

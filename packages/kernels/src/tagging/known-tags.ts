@@ -1,9 +1,7 @@
 import { tagForm } from '@tagloom/contracts'
 import { cosinesTo, dot, type Standing, standOut } from './cluster-confidence.ts'
 import type { Proposal, TagReference, ToResolve, VocabularyTag } from './resolve-tags.ts'
-
-/** Cosine from which two labels mean the same. At 0.9 all-MiniLM joins "e-mail" with "email address", and parts "ECDSA" from "EdDSA". */
-const SAME_MEANING = 0.9
+import { isBroader, meanTheSame } from './same-meaning.ts'
 
 /** The centroids of one layer [clusters × dims], and which row is which cluster's. */
 export interface Layer {
@@ -19,8 +17,9 @@ interface Approved {
   readonly standing: (row: number) => Standing
 }
 
-interface Living {
-  readonly key: number
+/** A label that a new one may mean, and the tag that it stands for; null: rejected. */
+interface Meaning {
+  readonly key: number | null
   readonly form: string
   readonly vector: Float32Array
 }
@@ -33,8 +32,7 @@ export class KnownTags {
   #vectorOf: (label: string) => Float32Array
   /** Key a form stands for; null: rejected */
   #byForm = new Map<string, number | null>()
-  #living: Living[] = []
-  #rejected: Float32Array[] = []
+  #meanings: Meaning[] = []
   #approved = new Map<Layer, readonly Approved[]>()
 
   constructor(of: ToResolve) {
@@ -45,8 +43,9 @@ export class KnownTags {
       const target = tag.status === 'merged' ? keyOf.get(tag.mergedInto ?? -1) : key
       const dead = target === undefined || of.vocabulary[target]!.status === 'rejected'
       this.#remember(tag.form, dead ? null : target)
-      if (tag.status === 'rejected') this.#rejected.push(of.vectorOf(tag.label))
-      else if (tag.status !== 'merged') this.#living.push({ key, form: tag.form, vector: of.vectorOf(tag.label) })
+      // What was merged by its meaning is not held against others: one step after the other they would come far from the tag.
+      if (tag.status === 'merged' && !tag.mergedByPerson && !dead) return
+      this.#meanings.push({ key: dead ? null : target, form: tag.form, vector: of.vectorOf(tag.label) })
     })
   }
 
@@ -58,13 +57,11 @@ export class KnownTags {
   approved(layer: Layer): readonly Approved[] {
     const known = this.#approved.get(layer)
     if (known) return known
-    const approved = this.#living
-      .filter(({ key }) => this.isApproved(key))
-      .map(({ key, form, vector }) => ({
-        key,
-        form,
-        standing: standOut(cosinesTo(layer.centroids, vector, 0, layer.dims)),
-      }))
+    const approved = this.#vocabulary.flatMap(({ status, form, label }, key) =>
+      status === 'approved'
+        ? [{ key, form, standing: standOut(cosinesTo(layer.centroids, this.#vectorOf(label), 0, layer.dims)) }]
+        : [],
+    )
     this.#approved.set(layer, approved)
     return approved
   }
@@ -84,8 +81,8 @@ export class KnownTags {
     const known = this.#ofForm(form)
     if (known !== undefined) return known ?? undefined
     const vector = this.#vectorOf(proposal.label)
-    if (this.#rejected.some((other) => dot(vector, 0, other, 0, vector.length) >= SAME_MEANING)) return undefined
     const same = this.#nearest(form, vector)
+    if (same === null) return undefined
     if (same !== undefined) {
       this.merged.push({ label: proposal.label, form, into: this.reference(same) })
       this.#remember(form, same)
@@ -93,7 +90,7 @@ export class KnownTags {
     }
     const key = this.#vocabulary.length + this.newTags.length
     this.newTags.push({ label: proposal.label, form, source: proposal.method })
-    this.#living.push({ key, form, vector })
+    this.#meanings.push({ key, form, vector })
     this.#remember(form, key)
     return key
   }
@@ -103,18 +100,21 @@ export class KnownTags {
     return this.#byForm.has(form) ? this.#byForm.get(form) : this.#byForm.get(compact(form))
   }
 
-  #nearest(form: string, vector: Float32Array): number | undefined {
-    let best: number | undefined
-    let most = SAME_MEANING
-    for (const { key, form: otherForm, vector: other } of this.#living) {
-      const cosine = dot(vector, 0, other, 0, vector.length)
-      if (cosine < most || (best !== undefined && cosine === most)) continue
-      // Last, because few come so far: to compare words costs more than the product.
-      if (isPart(form, otherForm) || isPart(otherForm, form)) continue
-      best = key
+  /**
+   * What the label that means the same, most nearly, stands for. A rejected tag takes narrower labels with it ("sailing trips" with
+   * "sailing"); a living one is not the same as what is broader or narrower.
+   */
+  #nearest(form: string, vector: Float32Array): number | null | undefined {
+    let nearest: number | null | undefined
+    let most = 0
+    for (const { key, form: other, vector: of } of this.#meanings) {
+      const cosine = dot(vector, 0, of, 0, vector.length)
+      // Words last, because few come so far: to compare them costs more than the product.
+      if (cosine <= most || !meanTheSame(cosine, form, other) || (key !== null && isBroader(form, other))) continue
+      nearest = key
       most = cosine
     }
-    return best
+    return nearest
   }
 
   /** Under its form and without spaces: "data base" is "database". */
@@ -123,10 +123,6 @@ export class KnownTags {
     if (!this.#byForm.has(compact(form))) this.#byForm.set(compact(form), key)
   }
 }
-
-/** Of "sailing" and "sailing for beginners" one is broader, however near they are. */
-const isPart = (part: string, whole: string): boolean =>
-  whole.length > part.length && part.split(' ').every((word) => whole.split(' ').includes(word))
 
 /** Between digits a space stays: "1 10" (1.10) is not "11 0" (11.0). */
 const compact = (form: string): string => form.replace(/(?<!\p{N}) | (?!\p{N})/gu, '')

@@ -30,6 +30,7 @@ const tag = (
   form: tagForm(label),
   status,
   mergedInto,
+  mergedByPerson: false,
   parentId,
 })
 const resolve = (clusters: ClusterToTag[], vocabulary: VocabularyTag[], more: Partial<ToResolve> = {}) => {
@@ -105,6 +106,42 @@ describe('resolving proposals', () => {
       mode: 'free',
     })
     expect(found.of(0)).toEqual(['boats'])
+  })
+
+  it('drops no tag for a rejected one of another version, nor what is nearer to a living tag', () => {
+    const near = (label: string) =>
+      Float32Array.from({ 'TLS 1.2': [1, 0, 0], 'TLS 1.3': [0.95, 0.31, 0] }[label] ?? [0, 0, 1])
+    const versions = resolve([cluster(0, ['TLS 1.3'])], [tag(1, 'TLS 1.2', 'rejected')], {
+      mode: 'free',
+      vectorOf: near,
+    })
+    expect(versions.of(0)).toEqual(['TLS 1.3'])
+    const between: Record<string, number[]> = { mail: [1, 0, 0], letter: [0.9, 0.436, 0], post: [0.98, 0.199, 0] }
+    const found = resolve([cluster(0, ['post'])], [tag(1, 'mail', 'approved'), tag(2, 'letter', 'rejected')], {
+      mode: 'free',
+      vectorOf: (label) => Float32Array.from(between[label]!),
+    })
+    expect(found.of(0)).toEqual(['mail'])
+  })
+
+  it('merges no versions, and nothing of a script that the model cannot read', () => {
+    const versions = { 'TLS 1.2': [1, 0, 0], 'TLS 1.3': [0.95, 0.31, 0] } as Record<string, number[]>
+    const options = {
+      mode: 'free',
+      vectorOf: (label: string) => Float32Array.from(versions[label] ?? [0, 0, 0]),
+    } as const
+    expect(resolve([cluster(0, ['TLS 1.2']), cluster(1, ['TLS 1.3'])], [], options).merged).toEqual([])
+    const thai = resolve([cluster(0, ['อาหาร']), cluster(1, ['ภาษา'])], [tag(1, 'ประเทศไทย', 'rejected')], options)
+    expect([thai.of(0), thai.of(1), thai.merged]).toEqual([['อาหาร'], ['ภาษา'], []])
+  })
+
+  it('takes what means the same as a tag that a person merged for its target, and not what was merged by meaning', () => {
+    const clusters = [cluster(0, ['yachting'])]
+    const merged = (mergedByPerson: boolean) => ({ ...tag(2, 'sailing', 'merged', 1), mergedByPerson })
+    expect(resolve(clusters, [tag(1, 'garden', 'approved'), merged(true)], { mode: 'free' }).of(0)).toEqual(['garden'])
+    expect(resolve(clusters, [tag(1, 'garden', 'approved'), merged(false)], { mode: 'free' }).of(0)).toEqual([
+      'yachting',
+    ])
   })
 
   it('takes the target of a merged tag', () => {

@@ -5,8 +5,9 @@ import { KnownTags, type Layer } from './known-tags.ts'
  * From what was proposed for each cluster to the tags that it gets, in one pass over the clusters in their order, so that the same
  * proposals and vocabulary give the same tags whoever proposed them when.
  *
- * A proposal's way: form known? → rejected: dropped; merged: stands for its target; else that tag. Form new? → near in meaning to a
- * rejected tag: dropped; near to a living one: merged into it, which is remembered; else a new tag, if the mode allows one.
+ * A proposal's way: form known? → rejected: dropped; merged: stands for its target; else that tag. Form new? → the label that means the
+ * same, most nearly: a rejected one: dropped; a living one, or one that a person merged: merged into that tag, which is remembered; none: a
+ * new tag, if the mode allows one.
  * Modes: `prefer` takes tags of the vocabulary that fit, and proposals only for clusters that none fits, the fewer the more of the wiki the
  * vocabulary covers; `only` makes no new tag; `free` takes proposals alone. A tag of the vocabulary that a language model named for a
  * cluster fits it: it was shown those that are nearest, and what the cluster's pages do not support was dropped before.
@@ -20,6 +21,8 @@ export interface VocabularyTag {
   readonly form: string
   readonly status: 'proposed' | 'approved' | 'rejected' | 'merged'
   readonly mergedInto: number | null
+  /** A person merged it: what means the same as it is that tag too */
+  readonly mergedByPerson: boolean
   /** The broader tag that an earlier run or a person gave it */
   readonly parentId: number | null
 }
