@@ -325,8 +325,9 @@ const work = {
   llm_budget_spent: declare({
     level: 'WARNING',
     scope: 'job',
-    description: 'The budget of the job is used up; it goes on with keyphrases',
-    fields: { tokens: count, cost_usd: Type.Number({ minimum: 0 }) },
+    description:
+      'The budget of the job is used up, or is one of money while LLM_PRICES has no price of the model; it goes on with keyphrases',
+    fields: { tokens: count, cost_usd: Type.Number({ minimum: 0 }), reason: Type.Enum(['used up', 'no price']) },
   }),
   llm_replies_forgotten: declare({
     level: 'INFO',

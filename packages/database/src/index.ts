@@ -149,6 +149,7 @@ export {
 } from './labelling.ts'
 export {
   addLlmSpending,
+  extendLlmSlot,
   freeLlmSlot,
   type LlmSpending,
   pruneLlmReplies,

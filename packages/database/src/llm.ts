@@ -26,6 +26,18 @@ export async function takeLlmSlot(
   return rows[0]?.slot
 }
 
+/** Holds a slot for `forMs` from now. @returns false when another has taken it since, or its time was over */
+export async function extendLlmSlot(
+  db: Executor,
+  slot: number,
+  of: { readonly holder: string; readonly forMs: number },
+): Promise<boolean> {
+  const { rowCount } = await db.orm.execute(sql`
+    update llm_slots set expires_at = clock_timestamp() + ${of.forMs} * interval '1 millisecond'
+    where slot = ${slot} and holder = ${of.holder} and expires_at >= clock_timestamp()`)
+  return (rowCount ?? 0) > 0
+}
+
 /** Gives a slot back; one that was taken by another since is left to it. */
 export async function freeLlmSlot(db: Executor, slot: number, holder: string): Promise<void> {
   await db.orm.execute(sql`update llm_slots set expires_at = 'epoch' where slot = ${slot} and holder = ${holder}`)

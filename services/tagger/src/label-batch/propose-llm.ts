@@ -149,8 +149,8 @@ function observe({ log }: LabelDeps, metrics: JobMetrics, cluster_id: number): L
       metrics.increment('llm_tokens_out', tokensOut)
       metrics.increment('llm_cost_usd', costUsd)
     },
-    budgetSpent(tokens, cost_usd) {
-      log.event('llm_budget_spent', { tokens, cost_usd })
+    budgetSpent(tokens, cost_usd, reason) {
+      log.event('llm_budget_spent', { tokens, cost_usd, reason })
     },
     cached() {},
   }

@@ -4,7 +4,8 @@ import Type from 'typebox'
 export const llmEnvironment = {
   LLM_ENDPOINT: Type.String({
     default: '',
-    description: 'Base address of an OpenAI-compatible API, e.g. http://127.0.0.1:11434/v1; empty: jobs get keyphrases',
+    description:
+      'Base address of an OpenAI-compatible API, e.g. http://127.0.0.1:11434/v1 (a host alone: its /v1); empty: jobs get keyphrases',
   }),
   LLM_LOCAL_MODEL: Type.String({
     default: '',
@@ -27,7 +28,13 @@ export const llmEnvironment = {
     default: 3,
     minimum: 1,
     maximum: 10,
-    description: 'Calls for one cluster, at most',
+    description: 'Calls for one cluster, at most, beside those that tell which parameters a server takes',
+  }),
+  LLM_MAX_ANSWER_TOKENS: Type.Integer({
+    default: 400,
+    minimum: 16,
+    maximum: 32_000,
+    description: 'Longest answer; a model that thinks before it answers needs some 4000',
   }),
   LLM_BACKOFF_MS: Type.Integer({
     default: 500,

@@ -2,7 +2,7 @@ import { createJob, type Database, startNextJob } from '@tagloom/database'
 import { createTestWiki, openTestDatabase } from '@tagloom/database/testing'
 import { afterAll, beforeAll, beforeEach, expect, type TestContext, test, vi } from 'vitest'
 import { serverChat } from './chat-client.ts'
-import { type LabelObserver, LanguageModel, type Question } from './language-model.ts'
+import { type LabelObserver, LanguageModel, type LanguageModelOptions, type Question } from './language-model.ts'
 import {
   type MisbehavingServer,
   type Misbehaviour,
@@ -35,13 +35,14 @@ beforeEach(async () => {
   models = Array.from({ length: 3 }, () => open())
 })
 
-const open = (more: { maxAttempts?: number; maxRetryAfterMs?: number } = {}) =>
+const open = (more: Partial<LanguageModelOptions> = {}) =>
   new LanguageModel(db, {
     model: serverChat({ endpoint: server.endpoint, model: 'test', apiKey: 'secret', timeoutMs }),
     maxAttempts: 2,
     backoffMs: 5,
     maxRetryAfterMs: 1_000,
     parallelCalls,
+    maxAnswerTokens: 400,
     price: { in: 1, out: 2 },
     ...more,
   })
@@ -104,7 +105,7 @@ test.each(Object.keys(misbehaviours) as Misbehaviour[])(
     const { counts, answers } = await askAll()
     expectCountsOfServer(counts)
     const [outcome] = misbehaviours[way]
-    const answered = outcome === 'answer' || way === 'refuses structured output'
+    const answered = outcome === 'answer' || typeof outcome === 'function'
     expect(answers.every((labels) => (labels === undefined) !== answered)).toBe(true)
   },
 )
@@ -113,6 +114,49 @@ test('is counted as the server did it when each call misbehaves in another way',
   server.ways = Object.keys(misbehaviours) as Misbehaviour[]
   models = Array.from({ length: 3 }, () => open({ maxAttempts: 3 }))
   expectCountsOfServer((await askAll()).counts)
+})
+
+test('asks a server that takes other parameters without them, and no circuit opens when many are refused at once', async () => {
+  server.ways = ['takes other parameters']
+  const model = open({ maxAttempts: 1, parallelCalls: 12 })
+  const { observer, counts } = counter()
+  const answers = await Promise.all(Array.from({ length: 12 }, (_, k) => model.labels(question(k), observer, never)))
+  expect(answers.every((labels) => labels?.[0] === 'sailing')).toBe(true)
+  expect(counts).toMatchObject({ calls: server.calls, failures: server.calls - 12 })
+  const { calls } = server
+  await model.labels(question(99), observer, never)
+  expect(server.calls).toBe(calls + 1)
+  const asked = JSON.parse(server.bodies.at(-1)!)
+  expect(asked).toMatchObject({ max_completion_tokens: 400, response_format: { type: 'json_schema' }, stream: false })
+})
+
+test('counts what an answer without labels cost, of which the server tells', async () => {
+  server.ways = ['refuses, as models do']
+  expect((await askAll()).counts).toMatchObject({ calls: questions, tokens: questions * 110, unreadable: questions })
+  server.reset()
+  server.ways = ['an answer without choices']
+  expect((await askAll()).counts.tokens).toBe(server.calls * 110)
+})
+
+test('says that an answer was cut off, and what helps', async () => {
+  server.ways = ['thinks until its tokens are used up']
+  const reasons: string[] = []
+  const { observer } = counter()
+  await models[0]!.labels(question(0), { ...observer, unreadable: (_, reason) => void reasons.push(reason) }, never)
+  expect(reasons).toEqual([expect.stringMatching(/cut off at 400 tokens: raise LLM_MAX_ANSWER_TOKENS/)])
+})
+
+test('asks nothing at all while the server asks to wait', async () => {
+  server.ways = ['error 429 for a second', 'good']
+  const { observer, counts } = counter()
+  const [first] = models
+  const refused = first!.labels(question(0), observer, never)
+  await expect.poll(() => counts.failures).toBe(1)
+  const others = [1, 2].map((k) => first!.labels(question(k), observer, never))
+  server.ways = ['good']
+  await Promise.all([refused, ...others])
+  expect(counts).toMatchObject({ calls: 4, failures: 1 })
+  expect(Math.min(...server.cameAt.slice(1)) - server.cameAt[0]!).toBeGreaterThanOrEqual(990)
 })
 
 test('calls again no sooner than Retry-After asks', async () => {
@@ -146,6 +190,31 @@ async function openCircuit(t: TestContext) {
   return { ask, pause: (ms: number) => vi.setSystemTime(Date.now() + ms) }
 }
 const pauseMs = 30_000
+
+test('a call that waited for the one of a half open circuit takes no slot that has become that of another', async (t) => {
+  const slow = await openMisbehavingServer(300)
+  t.onTestFinished(() => slow.close())
+  const model = (parallelCalls: number) =>
+    open({ parallelCalls, model: serverChat({ endpoint: slow.endpoint, model: 'slow', apiKey: '', timeoutMs: 5_000 }) })
+  vi.useFakeTimers({ toFake: ['Date'] })
+  t.onTestFinished(() => void vi.useRealTimers())
+  slow.ways = ['error 401']
+  const { observer } = counter()
+  const [broken, other] = [model(2), model(2)]
+  await Promise.all(Array.from({ length: 8 }, (_, k) => broken.labels(question(k), observer, never)))
+  vi.setSystemTime(Date.now() + pauseMs)
+  slow.reset()
+  slow.ways = ['good']
+  const first = broken.labels(question(20), observer, never)
+  await expect.poll(() => slow.calls).toBe(1)
+  const waiting = broken.labels(question(21), observer, never)
+  const held = () => db.pool.query('select slot from llm_slots where slot < 2 and expires_at > clock_timestamp()')
+  await expect.poll(async () => (await held()).rows.length).toBe(2)
+  await db.pool.query("update llm_slots set expires_at = 'epoch' where slot = 1")
+  await Promise.all([first, waiting, ...[22, 23].map((k) => other.labels(question(k), observer, never))])
+  expect(slow.calls).toBe(4)
+  expect(slow.mostAtOnce).toBe(2)
+})
 
 test('makes no more calls for a while after many in a row failed', async (t) => {
   const { ask, pause } = await openCircuit(t)
@@ -218,6 +287,17 @@ test.each([
   expect(counts.calls).toBeLessThan(questions)
   expect(counts.budgetSpent).toBe(questions - counts.calls)
   expect(answers.filter((labels) => labels === undefined)).toHaveLength(questions - counts.calls)
+})
+
+test('makes no call on a budget of money when the model has no price', async () => {
+  const model = open({ price: undefined })
+  const reasons: string[] = []
+  const { observer, counts } = counter()
+  const told = { ...observer, budgetSpent: (...[, , reason]: [number, number, string]) => void reasons.push(reason) }
+  expect(await model.labels(question(0, { usd: 1 }), told, never)).toBeUndefined()
+  expect([counts.calls, server.calls, reasons]).toEqual([0, 0, ['no price']])
+  server.ways = ['good']
+  expect(await model.labels(question(0, { tokens: 1000 }), told, never)).toEqual(['sailing', 'boats'])
 })
 
 test('ends at once when the work is no longer wanted', async () => {

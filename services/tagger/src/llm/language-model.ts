@@ -9,15 +9,15 @@ import {
   circuitBreaker,
   handleWhen,
 } from 'cockatiel'
-import { type ChatAnswer, type ChatMessage, type ChatModel, LlmCallFailed, SCHEMA_REFUSED } from './chat-client.ts'
+import { type ChatAnswer, type ChatMessage, type ChatModel, LlmCallFailed } from './chat-model.ts'
 import { parseReply, replySchema, UnreadableReply } from './parse-reply.ts'
 import { costUsd, type Price } from './prices.ts'
-import { CallSlots } from './slots.ts'
+import { CallSlots, type HeldSlot } from './slots.ts'
 
 /*
  * Labels of one cluster from a language model. In this order: an earlier reply to the same question costs nothing; a spent budget or an
  * open circuit ends it; then calls, each in a slot shared by all replicas, until one is read, `maxAttempts` are used, or trying again
- * cannot help. Whatever happens there is an outcome: labels, or `undefined` and the cluster gets its keyphrases.
+ * cannot help. While a server asks to wait (Retry-After) no question of this process is asked. Whatever happens there is an outcome: labels, or `undefined` and the cluster gets its keyphrases.
  */
 
 export interface LanguageModelOptions {
@@ -26,6 +26,7 @@ export interface LanguageModelOptions {
   readonly backoffMs: number
   readonly maxRetryAfterMs: number
   readonly parallelCalls: number
+  readonly maxAnswerTokens: number
   readonly price: Price | undefined
 }
 
@@ -41,7 +42,7 @@ export interface LabelObserver {
   failed(attempt: number, code: string, reason: string): void
   unreadable(attempt: number, reason: string): void
   spent(tokensIn: number, tokensOut: number, costUsd: number): void
-  budgetSpent(tokens: number, costUsd: number): void
+  budgetSpent(tokens: number, costUsd: number, reason: 'used up' | 'no price'): void
   cached(): void
 }
 
@@ -51,28 +52,31 @@ export interface Question {
   readonly budget: Budget
 }
 
-const MAX_ANSWER_TOKENS = 400
 /** After this many calls in a row without an answer no more are made for a while. */
 const BREAKS_AFTER = 8
 const HALF_OPEN_AFTER_MS = 30_000
 
 class BudgetSpent extends Error {}
 
+/** The server asked for a pause while this call waited for its slot. */
+class Resting extends Error {}
+
 export class LanguageModel {
   #db: Database
   #options: LanguageModelOptions
   #slots: CallSlots
   #breaker: CircuitBreakerPolicy
-  /** Servers without structured output refuse the schema; from then on it is left out. */
-  #schemaRefused = false
+  /** When the server may be asked again, by performance.now() */
+  #restsUntil = 0
 
   constructor(db: Database, options: LanguageModelOptions) {
     this.#db = db
     this.#options = options
     this.#slots = new CallSlots(db, options.parallelCalls)
-    // A call that was cancelled tells nothing of the server: it breaks nothing, and must not close what is half open.
-    const speaksAgainst = handleWhen(
-      (error) => error instanceof LlmCallFailed || this.#breaker.state === CircuitState.HalfOpen,
+    // A call that was cancelled tells nothing of the server: it breaks nothing, and must not close what is half open. A server that wants to
+    // be asked in another way is there.
+    const speaksAgainst = handleWhen((error) =>
+      error instanceof LlmCallFailed ? !error.adapted : this.#breaker.state === CircuitState.HalfOpen,
     )
     this.#breaker = circuitBreaker(speaksAgainst, {
       halfOpenAfter: HALF_OPEN_AFTER_MS,
@@ -93,13 +97,16 @@ export class LanguageModel {
       observer.cached()
       return known as string[]
     }
-    for (let attempt = 1; attempt <= this.#options.maxAttempts; attempt++) {
+    let most = this.#options.maxAttempts
+    for (let attempt = 1; attempt <= most; attempt++) {
       const outcome = await this.#attempt(question, attempt, observer, signal)
       if ('labels' in outcome) {
         await saveLlmReply(this.#db, hash, outcome.labels)
         return outcome.labels
       }
-      if (outcome.waitMs === undefined || attempt === this.#options.maxAttempts) return undefined
+      // A server refuses each parameter once: that is no failed attempt to get an answer, and has its end.
+      if (outcome.adapted) most++
+      if (outcome.waitMs === undefined || attempt === most) return undefined
       await wait(outcome.waitMs, undefined, { signal })
     }
     return undefined
@@ -110,55 +117,81 @@ export class LanguageModel {
     attempt: number,
     observer: LabelObserver,
     signal: AbortSignal,
-  ): Promise<{ labels: string[] } | { waitMs: number | undefined }> {
+  ): Promise<{ labels: string[] } | { waitMs: number | undefined; adapted?: boolean }> {
+    let cutOff = false
     try {
       const answer = await this.#call(question, observer, signal)
+      cutOff = answer.cutOff
       return { labels: parseReply(answer.content) }
     } catch (error) {
       if (error instanceof UnreadableReply) {
-        observer.unreadable(attempt, error.message)
+        const cut = `; cut off at ${this.#options.maxAnswerTokens} tokens: raise LLM_MAX_ANSWER_TOKENS for a model that thinks first`
+        observer.unreadable(attempt, cutOff ? error.message + cut : error.message)
         return { waitMs: undefined }
       }
       if (error instanceof BrokenCircuitError || error instanceof BudgetSpent) return { waitMs: undefined }
       if (!(error instanceof LlmCallFailed)) throw error
       if (error.kind === 'timeout') observer.timedOut(attempt, this.#options.model.timeoutMs)
       else observer.failed(attempt, error.code, error.message)
-      return { waitMs: this.#waitAfter(error, attempt) }
+      return { waitMs: this.#waitAfter(error, attempt), adapted: error.adapted }
     }
   }
 
   async #call(question: Question, observer: LabelObserver, signal: AbortSignal): Promise<ChatAnswer> {
     const { model } = this.#options
-    const withSchema = !this.#schemaRefused
-    const request = {
-      messages: question.messages,
-      schema: withSchema ? replySchema : undefined,
-      maxTokens: MAX_ANSWER_TOKENS,
+    for (;;) {
+      const restMs = this.#restsUntil - performance.now()
+      if (restMs > 0) await wait(restMs, undefined, { signal })
+      const endTurn = await model.turn?.(signal)
+      try {
+        return await this.#slots.within(model.timeoutMs, signal, (slot) =>
+          this.#callIn(slot, question, observer, signal),
+        )
+      } catch (error) {
+        if (!(error instanceof Resting)) throw error
+      } finally {
+        endTurn?.()
+      }
     }
-    const endTurn = await model.turn?.(signal)
-    return this.#slots
-      .within(model.timeoutMs, signal, async () => {
-        // Looked at with a slot in hand, so that a budget is overrun by what is in progress at most.
-        if (await this.#isSpent(question, observer)) throw new BudgetSpent()
-        const given = await this.#breaker.execute(async () => {
-          const began = performance.now()
-          try {
-            return await model.chat(request, signal)
-          } finally {
-            observer.called(performance.now() - began)
-          }
-        })
-        await this.#spend(given, question.jobId, observer)
-        return given
-      })
-      .catch((error) => {
-        if (error instanceof LlmCallFailed && error.code === SCHEMA_REFUSED) this.#schemaRefused = true
-        throw error
-      })
-      .finally(endTurn)
   }
 
-  async #spend({ tokensIn, tokensOut }: ChatAnswer, jobId: string, observer: LabelObserver): Promise<void> {
+  async #callIn(slot: HeldSlot, question: Question, observer: LabelObserver, signal: AbortSignal): Promise<ChatAnswer> {
+    const { model, maxAnswerTokens: maxTokens } = this.#options
+    if (this.#restsUntil > performance.now()) throw new Resting()
+    // Looked at with a slot in hand, so that a budget is overrun by what is in progress at most.
+    if (await this.#isSpent(question, observer)) throw new BudgetSpent()
+    try {
+      const given = await this.#breaker.execute(async () => {
+        // Whoever waited for the one call of a circuit that is half open held the slot as long as a call takes.
+        await slot.renew()
+        const began = performance.now()
+        try {
+          return await model.chat({ messages: question.messages, schema: replySchema, maxTokens }, signal)
+        } finally {
+          observer.called(performance.now() - began)
+        }
+      })
+      await this.#spend(given, question.jobId, observer)
+      return given
+    } catch (error) {
+      if (error instanceof LlmCallFailed) {
+        if (error.spent) await this.#spend(error.spent, question.jobId, observer)
+        this.#rest(error.retryAfterMs)
+      }
+      throw error
+    }
+  }
+
+  #rest(ms: number | undefined): void {
+    if (ms === undefined || ms > this.#options.maxRetryAfterMs) return
+    this.#restsUntil = Math.max(this.#restsUntil, performance.now() + ms)
+  }
+
+  async #spend(
+    { tokensIn, tokensOut }: Pick<ChatAnswer, 'tokensIn' | 'tokensOut'>,
+    jobId: string,
+    observer: LabelObserver,
+  ): Promise<void> {
     const cost = costUsd(this.#options.price, tokensIn, tokensOut)
     await addLlmSpending(this.#db, jobId, { tokens: tokensIn + tokensOut, costUsd: cost })
     observer.spent(tokensIn, tokensOut, cost)
@@ -168,6 +201,7 @@ export class LanguageModel {
   #waitAfter(error: LlmCallFailed, attempt: number): number | undefined {
     const { backoffMs, maxRetryAfterMs } = this.#options
     if (!error.retryable) return undefined
+    if (error.adapted) return 0
     const jittered = backoffMs * 2 ** (attempt - 1) * (0.5 + Math.random() / 2)
     if (error.retryAfterMs === undefined) return jittered
     return error.retryAfterMs > maxRetryAfterMs ? undefined : Math.max(error.retryAfterMs, jittered)
@@ -175,10 +209,15 @@ export class LanguageModel {
 
   async #isSpent({ jobId, budget }: Question, observer: LabelObserver): Promise<boolean> {
     if (budget.tokens === undefined && budget.usd === undefined) return false
+    // What has no price would never use up the budget, and the bill would tell of it.
+    if (budget.usd !== undefined && this.#options.price === undefined && !this.#options.model.free) {
+      observer.budgetSpent(0, 0, 'no price')
+      return true
+    }
     const { tokens, costUsd: usd } = await readLlmSpending(this.#db, jobId)
     const spent =
       (budget.tokens !== undefined && tokens >= budget.tokens) || (budget.usd !== undefined && usd >= budget.usd)
-    if (spent) observer.budgetSpent(tokens, usd)
+    if (spent) observer.budgetSpent(tokens, usd, 'used up')
     return spent
   }
 

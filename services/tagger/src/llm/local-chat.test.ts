@@ -15,7 +15,7 @@ function generatorOf(answer: (content: string, signal?: AbortSignal) => Promise<
   }
 }
 
-const ask = (content: string) => ({ messages: [{ role: 'user' as const, content }], schema: undefined, maxTokens: 5 })
+const ask = (content: string) => ({ messages: [{ role: 'user' as const, content }], schema: {}, maxTokens: 5 })
 const never = new AbortController().signal
 
 test('answers with the tokens that it took, one call at a time', async () => {

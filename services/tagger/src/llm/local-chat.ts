@@ -1,5 +1,5 @@
 import type { TextGenerator } from '@tagloom/inference'
-import { type ChatModel, LlmCallFailed } from './chat-client.ts'
+import { type ChatModel, LlmCallFailed } from './chat-model.ts'
 
 /**
  * A model in this process as a chat model. It answers one call at a time, and a call waits for its turn before its time begins to run.
@@ -9,6 +9,7 @@ export function localChat(generator: TextGenerator, timeoutMs: number): ChatMode
   let last: Promise<void> = Promise.resolve()
   return {
     identity: ['local', generator.model],
+    free: true,
     timeoutMs,
     async turn(signal) {
       const before = last
@@ -25,8 +26,8 @@ export function localChat(generator: TextGenerator, timeoutMs: number): ChatMode
       const timeout = AbortSignal.timeout(timeoutMs)
       try {
         const given = { maxTokens, signal: AbortSignal.any([signal, timeout]) }
-        const { text, promptTokens, completionTokens } = await generator.generate(messages, given)
-        return { content: text, tokensIn: promptTokens, tokensOut: completionTokens }
+        const { text, promptTokens, completionTokens, finish } = await generator.generate(messages, given)
+        return { content: text, tokensIn: promptTokens, tokensOut: completionTokens, cutOff: finish === 'length' }
       } catch (error) {
         if (signal.aborted) throw signal.reason
         const [kind, reason] = timeout.aborted

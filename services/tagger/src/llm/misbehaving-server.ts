@@ -22,6 +22,12 @@ const completion = (content: string, usage: object | undefined = { prompt_tokens
     choices: [{ index: 0, message: { role: 'assistant', content } }],
     usage,
   })
+const message = (of: object, more: object = {}) =>
+  JSON.stringify({ choices: [{ index: 0, message: { role: 'assistant', ...of }, ...more }], usage })
+const usage = { prompt_tokens: 100, completion_tokens: 10 }
+/** As OpenAI says that a parameter is not for a model */
+const doesNotTake = (param: string) =>
+  `{"error":{"message":"Unsupported parameter: '${param}' is not supported with this model.","param":"${param}","code":"unsupported_parameter"}}`
 const json = (response: ServerResponse, body: string, status = 200, headers = {}) =>
   response.writeHead(status, { 'content-type': 'application/json', ...headers }).end(body)
 const says =
@@ -93,7 +99,33 @@ export const misbehaviours = {
       response.end(Buffer.concat([Buffer.from(head!), Buffer.from([0xc3, 0x28, 0xff]), Buffer.from(tail!)]))
     },
   ],
+  'refuses, as models do': [
+    'unreadable',
+    (response) => void json(response, message({ content: null, refusal: "I can't help with that." })),
+  ],
+  'calls a tool': [
+    'unreadable',
+    (response) => void json(response, message({ content: null, tool_calls: [{ id: '1' }] })),
+  ],
+  'thinks until its tokens are used up': [
+    'unreadable',
+    (response) => void json(response, message({ content: '<think>Let me see' }, { finish_reason: 'length' })),
+  ],
+  'thinks first': ['answer', says(`<think>{"tags": ["x"]}?</think>\n${good}`)],
+  'answers in parts': [
+    'answer',
+    (response) => void json(response, message({ content: [{ type: 'text', text: good }] })),
+  ],
+  'an answer without choices': ['failure', (response) => void json(response, JSON.stringify({ choices: [], usage }))],
   'obeys a text in a page': ['answer', says('{"tags": ["HACKED BY PAGE", "buy cheap watches"]}')],
+  'takes other parameters': [
+    ({ body }) => (/"(?:max_tokens|temperature|seed)"/.test(body) ? 'failure' : 'answer'),
+    (response, _, { body }) => {
+      const refused = /"(max_tokens|temperature|seed)"/.exec(body)?.[1]
+      if (refused) json(response, doesNotTake(refused), 400)
+      else json(response, completion(good))
+    },
+  ],
   'refuses structured output': [
     ({ body }) => (body.includes('response_format') ? 'failure' : 'answer'),
     (response, _, { body }) => {

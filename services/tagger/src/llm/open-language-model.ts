@@ -3,7 +3,8 @@ import { openTextGenerator, type TextGenerator } from '@tagloom/inference'
 import { EnvironmentError, type Log } from '@tagloom/service-kit'
 import type { Config } from '../config.ts'
 import { modelSource } from '../model-source.ts'
-import { type ChatModel, serverChat } from './chat-client.ts'
+import { serverChat } from './chat-client.ts'
+import type { ChatModel } from './chat-model.ts'
 import { LanguageModel } from './language-model.ts'
 import { localChat } from './local-chat.ts'
 import { parsePrices } from './prices.ts'
@@ -29,6 +30,7 @@ export async function openLanguageModel(db: Database, config: Config, log: Log):
       maxAttempts: config.LLM_MAX_ATTEMPTS,
       backoffMs: config.LLM_BACKOFF_MS,
       maxRetryAfterMs: config.LLM_MAX_RETRY_AFTER_MS,
+      maxAnswerTokens: config.LLM_MAX_ANSWER_TOKENS,
       parallelCalls: config.MAX_PARALLEL_LLM_CALLS,
       price: generator ? undefined : prices.get(config.LLM_MODEL),
     })
@@ -37,6 +39,7 @@ export async function openLanguageModel(db: Database, config: Config, log: Log):
 
 function chatAtEndpoint(config: Config): ChatModel | undefined {
   if (config.LLM_ENDPOINT === '') return undefined
+  checkSecrets(config)
   if (!/^https?:\/\//.test(config.LLM_ENDPOINT) || !URL.canParse(config.LLM_ENDPOINT)) {
     throw new EnvironmentError(
       `LLM_ENDPOINT is "${config.LLM_ENDPOINT}", expected an address like http://127.0.0.1:11434/v1`,
@@ -47,9 +50,18 @@ function chatAtEndpoint(config: Config): ChatModel | undefined {
   return serverChat({
     endpoint: config.LLM_ENDPOINT,
     model: config.LLM_MODEL,
-    apiKey: config.LLM_API_KEY,
+    apiKey: config.LLM_API_KEY.trim(),
     timeoutMs: config.LLM_TIMEOUT_MS,
   })
+}
+
+/** What cannot be sent would be told in every error of a call, and stand in the log. */
+function checkSecrets({ LLM_ENDPOINT, LLM_API_KEY }: Config): void {
+  const { username, password } = URL.parse(LLM_ENDPOINT) ?? { username: '', password: '' }
+  if (username !== '' || password !== '')
+    throw new EnvironmentError('LLM_ENDPOINT has a name or password in it, expected the key in LLM_API_KEY')
+  if (!/^[\x21-\x7e]*$/.test(LLM_API_KEY.trim()))
+    throw new EnvironmentError('LLM_API_KEY has spaces, line ends or letters beyond ASCII, expected a key as one word')
 }
 
 const openGenerator = (config: Config, log: Log): Promise<TextGenerator> =>

@@ -11,6 +11,11 @@ it.each([
   ['a code fence in prose', 'Of course:\n```json\n{"tags": ["sailing", "boats"]}\n```\nBye'],
   ['a missing end', '{"tags": ["sailing", "boats", "harb'],
   ['a missing bracket', '{"tags": ["sailing", "boats"'],
+  ['after thoughts', '<think>Perhaps {"tags": ["x"]} or [y]? No.</think>\n{"tags": ["sailing", "boats"]}'],
+  ['after thoughts whose beginning the template has', 'so {"tags": ["x"]}\n</think>```json\n["sailing", "boats"]\n```'],
+  ['beside answers that are none', '{"tags": ["N/A", "sailing", "Unknown", "misc", "none", "boats", "tags"]}'],
+  ['between marks that nobody sees', '{"tags": ["\u200Fsailing\u200E", "\uFEFFbo\u00ADats", "sail\u200Bing"]}'],
+  ['over two lines', '{"tags": ["\\nsailing\\n", "boats"]}'],
   ['decoration', '{"tags": ["#sailing", " boats. ", "boats"]}'],
 ])('reads labels from %s', (_, content) => {
   expect(parseReply(content)).toEqual(['sailing', 'boats'])
@@ -22,11 +27,20 @@ it.each([
   ['numbers', '{"tags": [1, 2]}'],
   ['too many', JSON.stringify({ tags: Array.from({ length: 51 }, (_, k) => `tag ${k}`) })],
   ['sentences', '{"tags": ["this is a whole sentence and not a tag at all"]}'],
+  ['thoughts without an end', '<think>it could be {"tags": ["x"]} but'],
+  ['no answer', '{"tags": ["N/A"]}'],
+  ['a label of 300 characters', JSON.stringify({ tags: ['x'.repeat(300)] })],
+  ['emoji alone', '{"tags": ["🚀"]}'],
   ['broken characters', '{"tags": ["a\uFFFDb"]}'],
   ['markup', '{"tags": ["<script>alert(1)</script>"]}'],
   ['another object', '{"labels": ["x"]}'],
 ])('refuses %s', (_, content) => {
   expect(() => parseReply(content)).toThrow(UnreadableReply)
+})
+
+it('keeps the joiners that a spelling needs, and letters of any script', () => {
+  const labels = ['می\u200Cخواهم', 'क्\u200Dष', 'مرحبا', 'आहार', 'C++', '.NET', 'データベース']
+  expect(parseReply(JSON.stringify({ tags: labels }))).toEqual(labels)
 })
 
 it('gives labels or says that it cannot, whatever the reply', () => {

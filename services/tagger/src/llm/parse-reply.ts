@@ -18,11 +18,11 @@ const MOST_WORDS = 6
 
 /**
  * Labels of a reply: read strictly as `{"tags": ["…"]}`; when that fails, once more with what usually surrounds or cuts it taken into
- * account (prose, a code fence, a bare list, a missing end).
+ * account (thoughts, prose, a code fence, a bare list, a missing end).
  * @throws UnreadableReply
  */
 export function parseReply(content: string): string[] {
-  const labels = strictly(content) ?? repaired(content)
+  const labels = strictly(content) ?? repaired(withoutThoughts(content))
   if (!labels) throw new UnreadableReply(`expected {"tags": [...]}, got ${describe(content)}`)
   if (labels.length > MOST_LABELS)
     throw new UnreadableReply(`expected at most ${MOST_LABELS} tags, got ${labels.length}`)
@@ -39,6 +39,10 @@ function labelsOf(value: unknown): string[] | undefined {
   const labels = list.map((item) => (typeof item === 'string' ? item : (item as { label?: unknown } | null)?.label))
   return labels.every((label) => typeof label === 'string') ? (labels as string[]) : undefined
 }
+
+/** Models that think before they answer put that before it; what they weigh there may look like an answer. */
+const withoutThoughts = (content: string): string =>
+  content.replace(/^[\s\S]*<\/(think|thinking|reasoning)>|^\s*<(think|thinking|reasoning)>[\s\S]*$/, '')
 
 function repaired(content: string): string[] | undefined {
   const from = content.search(/[[{]/)
@@ -80,17 +84,25 @@ function parsed(text: string): unknown {
   }
 }
 
-/** A label as a tag may be; undefined for what can be none (empty, a sentence, an address, markup, broken characters). */
+/** What models say where they have no tag to give. */
+const NO_ANSWER =
+  /^(?:n\/?a|none|null|nil|undefined|unknown|unclear|misc(?:ellaneous)?|various|other|others|general|generic|tags?|labels?|topics?|untagged|uncategori[sz]ed|no tags?|not applicable)$/i
+
+/** A label as a tag may be; undefined for what can be none (empty, a sentence, an address, markup, broken characters, "N/A"). */
 function cleaned(label: string): string | undefined {
   const plain = label
     .normalize('NFC')
+    // Marks of direction and width are seen by nobody; joiners between letters are spelling in Persian and Hindi, and in emoji.
+    .replace(/(?![\u200C\u200D])\p{Cf}|(?<![\p{L}\p{M}\p{Emoji}])[\u200C\u200D]|[\u200C\u200D]$/gu, '')
+    .replace(/[\t\r\n\v\f]/g, ' ')
     .replace(/^[\s#"'`*-]+|[\s"'`*.,;:]+$/g, '')
     .replace(/\s+/g, ' ')
   const bad =
     plain === '' ||
     plain.length > LONGEST_LABEL ||
     plain.split(' ').length > MOST_WORDS ||
-    /[\p{C}\uFFFD<>{}[\]\\|]|:\/\//u.test(plain) ||
+    NO_ANSWER.test(plain) ||
+    /[\p{Cc}\p{Cs}\p{Co}\p{Cn}\uFFFD<>{}[\]\\|]|:\/\//u.test(plain) ||
     !/[\p{L}\p{N}]/u.test(plain)
   return bad ? undefined : plain
 }

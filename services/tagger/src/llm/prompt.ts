@@ -1,4 +1,4 @@
-import type { ChatMessage } from './chat-client.ts'
+import type { ChatMessage } from './chat-model.ts'
 
 interface PromptPage {
   readonly title: string
