@@ -232,7 +232,7 @@ const LEAST_RATIO = 1.8
 const ABOUT = 1.5
 
 /** Written as no plain word is, with a capital, digit or mark inside ("eth_call", "OAuth2", "SSTORE", "node.js"): it names one thing. */
-const isName = (label: string): boolean => /[\p{L}\p{N}$_].*[\p{Lu}\p{N}_$.#+]/u.test(label)
+const isName = (label: string): boolean => /[\p{L}\p{N}$_].*[\p{Lu}\p{N}_$.:#+]/u.test(label)
 
 interface Scored {
   readonly id: number

@@ -125,7 +125,11 @@ export const closing = (word: string, language: Language | undefined): string =>
 /** content: may begin and end a phrase. connector: may stand inside one ("proof of stake"). stop: stands in none. */
 export type WordRole = 'content' | 'connector' | 'stop'
 
-const englishConnectors = new Set(['of', 'for', 'in', 'per', 'to', 'on', 'by', 'as', 'at'])
+/**
+ * Of 889 tags that people gave to pages of six wikis five hold "of", one each "in" and "as", none "for", "to", "on", "by", "at" or "per":
+ * what those join ("support for SoapySDR", "files for Linux") is cut out of a sentence.
+ */
+const ENGLISH_CONNECTOR = 'of'
 /** What stands on both sides of "and", "or" and "with" are two topics, or a topic and a remark: in short words of other languages too. */
 const coordinators: Partial<Record<Language, readonly string[]>> = {
   cat: ['i', 'o'],
@@ -155,7 +159,7 @@ export function wordRoles(language: Language | undefined): (lowerCased: string) 
   return (word) => {
     if (!own.has(word) && !english.has(word)) return 'content'
     if (parting.includes(word)) return 'stop'
-    if (englishConnectors.has(word)) return 'connector'
+    if (word === ENGLISH_CONNECTOR) return 'connector'
     return language !== undefined && language !== 'eng' && word.length <= 3 ? 'connector' : 'stop'
   }
 }

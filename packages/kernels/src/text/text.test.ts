@@ -193,6 +193,18 @@ describe('phrases', () => {
     for (const name of ['eth_getLogs', 'node.js', 'C++', 'useEffect', 'TypeScript']) expect(found).toContain(name)
   })
 
+  it('are not joined by prepositions, but for "of"', () => {
+    const found = surfaces('', 'The support for SoapySDR in the files on Linux and the proof of stake were read.')
+    for (const topic of ['SoapySDR', 'Linux', 'proof of stake']) expect(found).toContain(topic)
+    for (const cut of ['support for SoapySDR', 'files on Linux']) expect(found).not.toContain(cut)
+  })
+
+  it('keep names of parts of a library whole', () => {
+    const found = surfaces('', 'A plugin of Dist::Zilla and a std::vector were made: Test and run.')
+    for (const name of ['Dist::Zilla', 'std::vector']) expect(found).toContain(name)
+    expect(found).not.toContain('Zilla')
+  })
+
   it('leave out the furniture of pages', () => {
     const found = surfaces(
       'Backwards Compatibility',

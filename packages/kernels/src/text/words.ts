@@ -1,6 +1,7 @@
 /**
  * Words in runs: a run is a stretch that a phrase may lie in, without punctuation between its words. Names and identifiers stay whole
- * ("node.js", "eth_getLogs", "C++", "proof-of-work"). Scripts written without spaces are cut by Unicode's dictionaries (Intl.Segmenter).
+ * ("node.js", "eth_getLogs", "C++", "proof-of-work", "Dist::Zilla"). Scripts written without spaces are cut by Unicode's dictionaries
+ * (Intl.Segmenter).
  */
 export interface Run {
   readonly words: readonly string[]
@@ -8,7 +9,7 @@ export interface Run {
   readonly glue: '' | ' '
 }
 
-const WORD = /[\p{L}\p{N}$_](?:[\p{L}\p{M}\p{N}_$]|[-.'’](?=[\p{L}\p{N}]))*(?:\+\+|#(?![\p{L}\p{N}]))?/gu
+const WORD = /[\p{L}\p{N}$_](?:[\p{L}\p{M}\p{N}_$]|(?:[-.'’]|::)(?=[\p{L}\p{N}]))*(?:\+\+|#(?![\p{L}\p{N}]))?/gu
 /** Scripts that are written without spaces between words */
 const SPACELESS =
   /[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Thai}\p{Script=Lao}\p{Script=Khmer}\p{Script=Myanmar}]/u
