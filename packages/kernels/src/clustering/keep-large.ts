@@ -1,4 +1,5 @@
 import { type Level, renumber } from './communities.ts'
+import { SmallestFirst } from './smallest-first.ts'
 
 type Least = {
   /** Pages that a node stands for */
@@ -26,17 +27,15 @@ function homesOfSmall(level: Level, labels: Int32Array, count: number, least: Le
   const homes = new Int32Array(count)
   for (let label = 0; label < count; label++) homes[label] = label
   for (let node = 0; node < labels.length; node++) if (labels[node]! >= 0) sizes[labels[node]!]! += least.sizes[node]!
-  const waiting = [...sizes.keys()].filter((label) => sizes[label]! < least.minClusterSize)
-  while (waiting.length > 0) {
-    let at = 0
-    for (let i = 1; i < waiting.length; i++) if (sizes[waiting[i]!]! < sizes[waiting[at]!]!) at = i
-    const small = waiting.splice(at, 1)[0]!
-    if (sizes[small]! >= least.minClusterSize) continue
+  const waiting = new SmallestFirst(sizes)
+  for (let label = 0; label < count; label++) if (sizes[label]! < least.minClusterSize) waiting.add(label)
+  for (let small = waiting.take(); small >= 0; small = waiting.take()) {
     let home = -1
     for (const [label, weight] of links[small]!) if (home < 0 || weight > links[small]!.get(home)!) home = label
     homes[small] = home
     if (home < 0) continue
     sizes[home]! += sizes[small]!
+    if (sizes[home]! < least.minClusterSize) waiting.add(home)
     joinLinks(links, small, home)
   }
   return homes.map((_, label) => lastHome(homes, label))
