@@ -103,7 +103,7 @@ const KINDS: Record<'postgres' | 'nats' | 'redis', () => ContainerKind> = {
         '-c',
         'synchronous_commit=off',
         '-c',
-        'max_connections=400',
+        'max_connections=200',
       ],
       environment: { POSTGRES_USER: 'tagloom', POSTGRES_PASSWORD: password, POSTGRES_DB: 'tagloom' },
       stopSignal: 'SIGINT',

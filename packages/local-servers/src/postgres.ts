@@ -102,7 +102,7 @@ function settings(durable: boolean): string[] {
   const values: Record<string, string> = {
     listen_addresses: '127.0.0.1',
     unix_socket_directories: '',
-    max_connections: durable ? '200' : '400',
+    max_connections: '200',
     shared_buffers: durable ? '256MB' : '64MB',
     wal_level: 'minimal',
     max_wal_senders: '0',

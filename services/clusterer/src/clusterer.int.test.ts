@@ -1,6 +1,8 @@
+import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { whenDrained } from '@tagloom/bus/testing'
 import { events, type JobOptions, type MetricSample, toMessage } from '@tagloom/contracts'
 import {
+  cancelJob,
   completeJob,
   createAssignment,
   findPageIds,
@@ -266,3 +268,55 @@ test.each([0, 1, 2, 5, 10])('a wiki of %i pages has its run', async (pages) => {
   const { figures } = await clustered(wikiId)
   expect(figures.clustered + figures.outliers).toBe(pages)
 })
+
+/** Some seconds of clustering: the same pages with ten more seeds. */
+const longJob: JobOptions = { seed_stability: 10 }
+
+test('a cancelled job gives its processor back within a second, and leaves nothing', async () => {
+  const wikiId = await createTestWiki(deps.db)
+  await givePages(deps.db, wikiId, topicPages(0, 3_000, 40))
+  const { jobId, send } = await embeddedJob(deps, wikiId, longJob)
+  const linesOf = (text: string) =>
+    deps.log.lines.filter((line) => line.job_id === jobId && String(line.msg).includes(text))
+  await send()
+  await expect
+    .poll(() => deps.log.of('clustering_started').some((line) => line.job_id === jobId), { timeout: 15_000 })
+    .toBe(true)
+  await deps.db.transaction((tx) => cancelJob(tx, jobId))
+  const began = performance.now()
+  const data = { wiki_id: wikiId, job_id: jobId, reason: 'by a test' }
+  await deps.bus.publish(toMessage(events.jobCancelled, data, { source: 'gateway' }))
+  await expect.poll(() => linesOf('dropped the work').length, { timeout: 15_000, interval: 5 }).toBe(1)
+  expect(performance.now() - began).toBeLessThan(1_000)
+  expect(await readClusteringFigures(deps.db, jobId)).toBeUndefined()
+  expect(deps.log.of('clustering_completed').some((line) => line.job_id === jobId)).toBe(false)
+}, 60_000)
+
+test('a long job tells its progress with the time left, and keeps the event loop free all along', async () => {
+  const wikiId = await createTestWiki(deps.db)
+  await givePages(deps.db, wikiId, topicPages(0, 3_000, 40))
+  await clustered(wikiId)
+  const seen: { job_id: string; stage: string; done: number; total: number; seconds_left?: number }[] = []
+  const following = new AbortController()
+  const reading = (async () => {
+    const followed = deps.bus.follow({ subjects: [events.jobProgressed.filter], signal: following.signal })
+    for await (const { envelope } of followed) seen.push(envelope.data as (typeof seen)[number])
+  })()
+  const standstills: number[] = []
+  let jobId = ''
+  // A busy machine stops a process for longer than that now and then; what blocks by itself does so every time.
+  for (let tries = 0; tries < 3 && !standstills.some((ms) => ms < 100); tries++) {
+    const loop = monitorEventLoopDelay({ resolution: 10 })
+    loop.enable()
+    ;({ jobId } = await clustered(wikiId, longJob))
+    loop.disable()
+    standstills.push(loop.max / 1e6 - 10)
+  }
+  following.abort()
+  await reading
+  expect(Math.min(...standstills)).toBeLessThan(100)
+  const told = seen.filter((one) => one.job_id === jobId && one.seconds_left !== undefined)
+  expect(told.length).toBeGreaterThanOrEqual(1)
+  expect(told.map((one) => one.done)).toEqual(told.map((one) => one.done).toSorted((a, b) => a - b))
+  for (const { done, total } of told) expect(done).toBeLessThan(total)
+}, 120_000)
