@@ -5,7 +5,7 @@
  */
 
 /** Cosine from which two labels mean the same. At 0.9 all-MiniLM joins "e-mail" with "email address", and parts "ECDSA" from "EdDSA". */
-export const SAME_MEANING = 0.9
+const SAME_MEANING = 0.9
 
 /** From here on two labels of different forms are the same tokens to the model: it did not tell them apart, so it says nothing of them. */
 const SAME_TOKENS = 0.999_99
