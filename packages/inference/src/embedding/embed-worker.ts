@@ -36,26 +36,23 @@ async function answer(encoder: TextEncoder, task: EmbedTask): Promise<void> {
 
 /** Each text's vector; zeros for one that the model cannot read, which would be as near to any other such text as to itself. */
 async function encodeTexts(encoder: TextEncoder, task: EmbedTask, counts: EncodeCounts) {
-  const inputs = task.texts.map((text) => encoder.tokenize(task.prefix + bounded(text)))
+  const { tokenizer } = encoder
+  const inputs = task.texts.map((text) => tokenizer.tokenize(task.prefix + text))
+  const prefix = tokenizer.tokenize(task.prefix)
   const vectors = await encoder.encode(inputs, counts)
-  for (const [row, text] of task.texts.entries()) {
-    if (encoder.cannotRead(bounded(text))) vectors.fill(0, row * spec.dims, (row + 1) * spec.dims)
+  for (const [row, ids] of inputs.entries()) {
+    if (tokenizer.cannotRead(ids, prefix)) vectors.fill(0, row * spec.dims, (row + 1) * spec.dims)
   }
   return { vectors, tokens: Uint32Array.from(inputs, (ids) => ids.length) }
 }
 
-/** No model reads more than some thousand tokens, and no token is longer than a word: the rest need not be tokenised. */
-function bounded(text: string): string {
-  return text.slice(0, spec.maxTokens * 16).toWellFormed()
-}
-
 /** A page's windows as tokens; none where nothing is left of them, as of controls and characters of no width. */
-function tokenWindows(encoder: TextEncoder, page: Page, prefix: string, limit: number) {
+function tokenWindows({ tokenizer }: TextEncoder, page: Page, prefix: string, limit: number) {
   const cut = { ...recipe, windowTokens: limit }
-  const windows = pageWindows(page, cut, (sample) => encoder.charsPerToken(sample))
-  const nothing = encoder.tokenize(prefix, limit).length
+  const windows = pageWindows(page, cut, (sample) => tokenizer.charsPerToken(sample))
+  const nothing = tokenizer.tokenize(prefix, limit).length
   return windows
-    .map(({ text, weight }) => ({ ids: encoder.tokenize(prefix + text, limit), weight }))
+    .map(({ text, weight }) => ({ ids: tokenizer.tokenize(prefix + text, limit), weight }))
     .filter(({ ids }) => ids.length > nothing)
 }
 

@@ -1,14 +1,12 @@
 import '../no-telemetry.ts'
 
-import { readFile } from 'node:fs/promises'
-import { join } from 'node:path'
-import { Tokenizer } from '@huggingface/tokenizers'
 import { type InferenceSession, Tensor } from 'onnxruntime-node'
 import { ModelRefused } from '../models/model-refused.ts'
 import { lowestCosine, mayClip, type Products } from './clipped-products.ts'
 import type { ModelSpec } from './model-spec.ts'
 import { normalizeInPlace, type Pooling, poolTokens } from './pooling.ts'
 import { type Device, openSession } from './session.ts'
+import { openTokenizer, type TextTokenizer } from './text-tokenizer.ts'
 import { type BatchSharing, planTokenBatches } from './token-batches.ts'
 
 /** What a call of the encoder has done. */
@@ -27,32 +25,23 @@ export interface EncodeCounts {
  */
 export class TextEncoder {
   readonly spec: ModelSpec
+  readonly tokenizer: TextTokenizer
   readonly device: Device
   readonly fallback: string | undefined
   /** Where products of 8 bits would clip on this processor and so are made exactly: the lowest cosine that clipping gave. */
   clippedCosine: number | undefined
   #session: InferenceSession
-  #tokenizer: Tokenizer
-  #unknown: number | undefined
-  #before: number[]
-  #after: number[]
   #budget: number
   #sharing: BatchSharing
   #output: string
   #pooling: Pooling
 
-  private constructor(
-    spec: ModelSpec,
-    [tokenizer, unknown]: [Tokenizer, number | undefined],
-    opened: Awaited<ReturnType<typeof openSession>>,
-  ) {
+  private constructor(spec: ModelSpec, tokenizer: TextTokenizer, opened: Awaited<ReturnType<typeof openSession>>) {
     this.spec = spec
     this.device = opened.device
     this.fallback = opened.fallback
     this.#session = opened.session
-    this.#tokenizer = tokenizer
-    this.#unknown = unknown
-    ;[this.#before, this.#after] = specialTokens(tokenizer)
+    this.tokenizer = tokenizer
     ;[this.#output, this.#pooling] = chooseOutput(opened.session, spec)
     // With MiniLM int8 a token takes the same time in runs of 32 to 1,024 tokens: 512 make little of what a run costs beside, and of memory.
     this.#budget = opened.device === 'cuda' ? 16_384 : 512
@@ -65,10 +54,7 @@ export class TextEncoder {
     threads: number,
     products: Products,
   ): Promise<TextEncoder> {
-    const { folder } = spec
-    const json = await readFile(join(folder, 'tokenizer.json'), 'utf8')
-    const config = await readFile(join(folder, 'tokenizer_config.json'), 'utf8').then(JSON.parse, () => ({}))
-    const tokenizer = openTokenizer(spec, json, config)
+    const tokenizer = await openTokenizer(spec)
     const session = await openSession(spec.onnxFile, device, threads, products === 'exact')
     const encoder = new TextEncoder(spec, tokenizer, session)
     const vectors = await encoder.#probe()
@@ -78,25 +64,6 @@ export class TextEncoder {
     const [kept, other] = exact.clippedCosine === undefined ? [encoder, exact] : [exact, encoder]
     await other.close()
     return kept
-  }
-
-  /** Token ids of a text without special tokens, cut to what the model takes. */
-  tokenize(text: string, limit = this.spec.maxTokens): number[] {
-    const ids = this.#ids(text)
-    const room = Math.min(limit, this.spec.maxTokens) - this.#before.length - this.#after.length
-    return [...this.#before, ...ids.slice(0, Math.max(0, room)), ...this.#after]
-  }
-
-  /** Whether the model has no word for half of the text or more: of a script that it was not made for its vector tells nothing. */
-  cannotRead(text: string): boolean {
-    if (this.#unknown === undefined) return false
-    const ids = this.#ids(text)
-    return 2 * ids.filter((id) => id === this.#unknown).length >= Math.max(1, ids.length)
-  }
-
-  /** Characters a token takes in this sample, for windows that fit its script. */
-  charsPerToken(sample: string): number {
-    return sample.length / Math.max(1, this.#ids(sample).length)
   }
 
   /** Vectors [inputs × dims] row-major of token id lists, of unit length where the model's files say so; zeros for no token. */
@@ -122,11 +89,6 @@ export class TextEncoder {
 
   async close(): Promise<void> {
     await this.#session.release()
-  }
-
-  #ids(text: string): number[] {
-    const cleaned = this.spec.lowerCase ? text.toLowerCase() : text
-    return this.#tokenizer.encode(cleaned, { add_special_tokens: false }).ids
   }
 
   async #run(
@@ -180,7 +142,7 @@ export class TextEncoder {
    * @returns their vectors
    */
   async #probe(): Promise<Float64Array[]> {
-    const probes = PROBES.map((text) => this.tokenize(text, PROBE_TOKENS))
+    const probes = PROBES.map((text) => this.tokenizer.tokenize(text, PROBE_TOKENS))
     const tokens = Math.min(...probes.map((ids) => ids.length))
     for (const ids of probes) ids.length = tokens
     const together: Float64Array[] = []
@@ -211,36 +173,6 @@ const PROBES = [
     4,
   ),
 ]
-
-/** With the id that stands for whatever the tokeniser has no piece for. */
-function openTokenizer({ folder }: ModelSpec, json: string, config: object): [Tokenizer, number | undefined] {
-  try {
-    const read = JSON.parse(json) as object
-    const tokenizer = new Tokenizer(read, config)
-    specialTokens(tokenizer)
-    return [tokenizer, unknownToken(read)]
-  } catch (cause) {
-    throw new ModelRefused(`${folder}/tokenizer.json is none that fits: ${(cause as Error).message}`, { cause })
-  }
-}
-
-/** The id that stands for whatever the tokeniser has no piece for; undefined for those that have pieces for all bytes. */
-function unknownToken(tokenizer: object): number | undefined {
-  const { model } = tokenizer as { model?: { unk_id?: unknown; unk_token?: unknown; vocab?: unknown } }
-  if (typeof model?.unk_id === 'number') return model.unk_id
-  if (typeof model?.unk_token !== 'string' || Array.isArray(model.vocab)) return undefined
-  const id = (model.vocab as Record<string, unknown> | undefined)?.[model.unk_token]
-  return typeof id === 'number' ? id : undefined
-}
-
-/** What the tokeniser puts before and after a text of its own accord. */
-function specialTokens(tokenizer: Tokenizer): [number[], number[]] {
-  const bare: number[] = tokenizer.encode('tag', { add_special_tokens: false }).ids
-  const full: number[] = tokenizer.encode('tag').ids
-  const at = full.findIndex((_, i) => bare.every((id, k) => full[i + k] === id))
-  if (at < 0) throw new Error(`with special tokens "tag" is ${full}, which does not hold ${bare}`)
-  return [full.slice(0, at), full.slice(at + bare.length)]
-}
 
 const INPUTS = ['input_ids', 'attention_mask', 'token_type_ids']
 
