@@ -9,7 +9,10 @@ const DIE_WITH_PARENT = join(import.meta.dirname, 'die-with-parent.mjs')
 export interface ServiceSpec {
   /** "tagger", or "tagger-2" for a second one: names the log file. */
   name: string
-  /** Absolute path of the service's main.ts, which sends the word "listening" to its parent once it has its port. */
+  /**
+   * Absolute path of the service's main.ts, which sends the word "listening" to its parent once it has its port, and before that
+   * `{ starting }` as long as something takes its time, as the download of a model does.
+   */
   main: string
   /** The port that it listens on, at 127.0.0.1. */
   port: number
@@ -26,6 +29,8 @@ export interface RestartPolicy {
 }
 
 export type ServiceEvents = {
+  /** @param what the start takes its time for, where that is another than the last time */
+  starting(service: string, what: string): void
   restarting(service: string, why: string, delayMs: number): void
   /** @param how often it ended, and how the last time */
   gaveUp(service: string, how: string, logTail: string): void
@@ -44,6 +49,8 @@ export class SupervisedService {
   #deaths = 0
   #startedAt = 0
   #isListening = false
+  #starting: string | undefined
+  #saidStartingAt = 0
 
   constructor(spec: ServiceSpec, logFolder: string, policy: RestartPolicy, events: ServiceEvents) {
     this.spec = spec
@@ -69,8 +76,10 @@ export class SupervisedService {
     this.#child = child
     this.#startedAt = Date.now()
     this.#isListening = false
-    child.on('message', (word) => {
-      if (word === 'listening' && this.#child === child) this.#isListening = true
+    child.on('message', (news) => {
+      if (this.#child !== child) return
+      if (news === 'listening') this.#isListening = true
+      else this.#hear(news as { starting?: unknown } | null)
     })
     let ended = false
     const died = (why: string, code?: number | null): void => {
@@ -81,6 +90,19 @@ export class SupervisedService {
     }
     child.once('error', (error) => died(error.message))
     child.once('exit', (code, signal) => died(signal === null ? `exit code ${code}` : signal, code))
+  }
+
+  #hear(news: { starting?: unknown } | null): void {
+    if (typeof news?.starting !== 'string') return
+    this.#saidStartingAt = Date.now()
+    if (news.starting === this.#starting) return
+    this.#starting = news.starting
+    this.#events.starting(this.spec.name, news.starting)
+  }
+
+  /** When it last said that its start goes on, as of Date.now(); 0 where it never did. */
+  get saidStartingAt(): number {
+    return this.#saidStartingAt
   }
 
   async #afterDeath(why: string, code: number | null | undefined): Promise<void> {

@@ -95,6 +95,26 @@ describe('the supervisor', () => {
     await expect(supervisor.whenReady(300)).rejects.toThrow(/slow was not ready within 0\.3 s/)
   })
 
+  it('waits longer for one that says that its start goes on, and says what it takes its time for', async () => {
+    const tells = `
+      let told = 0
+      const timer = setInterval(() => {
+        process.send({ starting: 'downloading a model, ' + (told < 8 ? 0 : 50) + ' %' })
+        if (++told === 16) { clearInterval(timer); begin() }
+      }, 50)
+      function begin() {${READY.replace(/import .*/, '')}}
+    `
+    supervisor.start(await service('slow', `import { createServer } from 'node:http'\n${tells}`))
+    await supervisor.whenReady(600)
+    expect(said).toEqual(['slow: downloading a model, 0 %', 'slow: downloading a model, 50 %'])
+  })
+
+  it('gives up one whose start went on and then stands still', async () => {
+    supervisor.start(await service('stuck', `process.send({ starting: 'downloading' }); setInterval(() => {}, 1000)`))
+    await expect(supervisor.whenReady(400)).rejects.toThrow(/stuck was not ready within 0\.4 s/)
+    expect(said).toEqual(['stuck: downloading'])
+  })
+
   it('takes nobody else who answers at the port of a service for it', async () => {
     const spec = await service('late', `await new Promise((resolve) => setTimeout(resolve, 200))${READY}`)
     const foreign = createServer((_, response) => response.end()).listen(spec.port, '127.0.0.1')

@@ -61,6 +61,7 @@ export class Supervisor {
 
   start(spec: ServiceSpec): SupervisedService {
     const service = new SupervisedService(spec, this.#options.logFolder, this.#policy, {
+      starting: (name, what) => this.#options.say(`${name}: ${what}`),
       restarting: (name, why, delayMs) =>
         this.#options.say(`${name} ended (${why}); starting it again in ${delayMs} ms`),
       gaveUp: (name, how, tail) =>
@@ -72,14 +73,14 @@ export class Supervisor {
     return service
   }
 
-  /** Resolves when every service listens and answers /readyz. */
+  /** Resolves when every service listens and answers /readyz. One that says that its start goes on is waited for longer. */
   async whenReady(timeoutMs: number, signal?: AbortSignal): Promise<void> {
-    const deadline = Date.now() + timeoutMs
+    const began = Date.now()
     const all = async (): Promise<void> => {
       for (const service of this.services) {
         while (!(await service.isReady())) {
           signal?.throwIfAborted()
-          if (Date.now() > deadline) {
+          if (Date.now() > Math.max(began, service.saidStartingAt) + timeoutMs) {
             throw new ServiceGivenUp(
               `${service.spec.name} was not ready within ${timeoutMs / 1000} s. Its last log lines:\n${service.logTail()}`,
             )

@@ -17,7 +17,7 @@ it('a message in hand when PostgreSQL goes away is held, and saved once when it 
   const db = openDatabase({ url: server.url, connectTimeoutMs: 1_000 })
   const relay = createRelay({ db, bus, log, sweepEveryMs: 100, owedForMs: 200 })
   const config = readConfig({}, { DATABASE_URL: server.url, NATS_URL: bus.url })
-  const deps = { name: 'clusterer', config, log, db, bus, relay, registry: new Registry() } as const
+  const deps = { name: 'clusterer', config, log, db, bus, relay, registry: new Registry(), stillStarting() {} } as const
   const ids = { wiki_id: 1, job_id: 'cluster_wiki_1_away' }
   const deliveries: number[] = []
   let emitted = 0

@@ -101,7 +101,8 @@ async function connect<Own extends TProperties>(
   const loop = watchEventLoop(registry, log)
   closers.push(() => loop.stop())
   measureOutbox(registry, db)
-  return { name, config, log, db, bus, relay, registry }
+  const stillStarting = (what: string) => tellParent({ starting: what })
+  return { name, config, log, db, bus, relay, registry, stillStarting }
 }
 
 /** A database that is just starting is waited for; one that refuses is not. */
@@ -158,9 +159,9 @@ async function giveUp(
   process.exit(exitCode)
 }
 
-/** Whoever started the process with a channel learns that this one has the port; a parent that is gone needs to know nothing. */
-function tellParent(word: string): void {
-  process.send?.(word, () => {})
+/** Whoever started the process with a channel learns what it waits for and that it has the port; a parent that is gone needs to know nothing. */
+function tellParent(news: 'listening' | { readonly starting: string }): void {
+  process.send?.(news, () => {})
 }
 
 const isExpected = (error: NodeJS.ErrnoException): boolean =>

@@ -14,4 +14,6 @@ export interface ServiceDeps<Config extends CommonEnvironment = CommonEnvironmen
   readonly bus: Bus
   readonly relay: Relay
   readonly registry: Registry
+  /** Says what the start takes its time for, to whoever started this process with a channel, so that it goes on waiting. */
+  readonly stillStarting: (what: string) => void
 }

@@ -59,5 +59,5 @@ export async function openTestDeps<Own extends TProperties = Record<never, never
     await bus.close()
     await db.close()
   }
-  return { name, config, log, db, bus, relay, registry: new Registry(), close }
+  return { name, config, log, db, bus, relay, registry: new Registry(), stillStarting() {}, close }
 }

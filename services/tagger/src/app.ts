@@ -19,14 +19,14 @@ import { forgetOnChange } from './vocabulary-changed/forget.ts'
 /** The tagger's app, not listening. Its consumers begin when it is ready and end before it closes. */
 export async function buildApp(deps: ServiceDeps<Config>): Promise<FastifyInstance> {
   const app = fastify()
-  const embedder = await openTaggerEmbedder(deps.config, deps.log)
+  const embedder = await openTaggerEmbedder(deps)
   app.addHook('onClose', () => embedder.close())
   measureEmbedder(deps.registry, embedder)
   const vectors = new LabelVectors(embedder, deps.config.ENABLE_QUERY_CACHING)
   const vocabularies = new Vocabularies(deps.db, deps.config.ENABLE_QUERY_CACHING)
   measureCaches(deps.registry, { label_vectors: vectors, vocabulary: vocabularies.counts })
   forgetOnChange(app, deps.bus, vocabularies)
-  const { languageModel, close } = await openLanguageModel(deps.db, deps.config, deps.log)
+  const { languageModel, close } = await openLanguageModel(deps)
   app.addHook('onClose', close)
   const stopForgetting = forgetReplies({ ...deps, days: deps.config.LLM_REPLIES_RETENTION_DAYS })
   app.addHook('onClose', stopForgetting)

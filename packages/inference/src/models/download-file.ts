@@ -48,6 +48,7 @@ class Broken extends Error {
  * Brings a file to `target`. What has arrived stays in `target`.partial, also when the process dies, and the next
  * attempt asks for the rest only (Range). The content is checked before the file gets its name. Six attempts, with backoff;
  * thirty seconds without a byte end an attempt, and so does a rate below the least.
+ * @param onBytes told what is there when an attempt begins, and of all that comes
  */
 export async function downloadFile(
   remote: RemoteFile,
@@ -120,6 +121,7 @@ async function appendRest(
     ({ size }) => size,
     () => 0,
   )
+  onBytes(have)
   const idle = new AbortController()
   const timer = setTimeout(() => idle.abort(new Broken(`no byte within ${IDLE_MS / 1000} s`)), IDLE_MS)
   let came = 0

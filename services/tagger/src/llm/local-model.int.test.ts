@@ -32,7 +32,7 @@ test('a local model decodes an answer; what it says is parsed like any other, an
   const folder = await mkdtemp(join(tmpdir(), 'tagloom-local-llm-'))
   await writeTinyTextModel(folder)
   const deps = await openTestDeps('tagger', environment, { LLM_LOCAL_MODEL: folder, INFERENCE_THREADS: '1' })
-  const { languageModel, close } = await openLanguageModel(deps.db, deps.config, deps.log)
+  const { languageModel, close } = await openLanguageModel(deps)
   const messages = buildPrompt({
     pages: [{ title: 'Sourdough', text: 'bread yeast flour oven dough' }],
     keyphrases: ['sourdough bread'],
@@ -57,6 +57,6 @@ test('a local model decodes an answer; what it says is parsed like any other, an
 test('an endpoint and a local model together are refused', async () => {
   const both = { LLM_LOCAL_MODEL: '/nowhere', LLM_ENDPOINT: 'http://127.0.0.1:9/v1', LLM_MODEL: 'm' }
   const deps = await openTestDeps('tagger', environment, both)
-  await expect(openLanguageModel(deps.db, deps.config, deps.log)).rejects.toThrow(/both set, expected one/u)
+  await expect(openLanguageModel(deps)).rejects.toThrow(/both set, expected one/u)
   await deps.close()
 })

@@ -1,11 +1,17 @@
 import type { Database } from '@tagloom/database'
-import type { Log } from '@tagloom/service-kit'
+import { captureLog } from '@tagloom/service-kit/testing'
 import { expect, it } from 'vitest'
 import type { Config } from '../config.ts'
 import { openLanguageModel } from './open-language-model.ts'
 
 const config = { LLM_PRICES: '{}', LLM_LOCAL_MODEL: '', LLM_MODEL: 'm', LLM_API_KEY: '' }
-const open = (more: Partial<Config>) => openLanguageModel({} as Database, { ...config, ...more } as Config, {} as Log)
+const open = (more: Partial<Config>) =>
+  openLanguageModel({
+    db: {} as Database,
+    config: { ...config, ...more } as Config,
+    log: captureLog(),
+    stillStarting() {},
+  })
 
 it.each([
   [{ LLM_ENDPOINT: 'http://user:hunter2@127.0.0.1:9/v1' }, 'LLM_ENDPOINT has a name or password in it'],

@@ -1,8 +1,8 @@
 import type { Database } from '@tagloom/database'
 import { openTextGenerator, type TextGenerator } from '@tagloom/inference'
-import { EnvironmentError, type Log } from '@tagloom/service-kit'
+import { EnvironmentError } from '@tagloom/service-kit'
 import type { Config } from '../config.ts'
-import { modelSource } from '../model-source.ts'
+import { type ModelDeps, modelSource, refusedModel } from '../model-source.ts'
 import { serverChat } from './chat-client.ts'
 import type { ChatModel } from './chat-model.ts'
 import { LanguageModel } from './language-model.ts'
@@ -16,12 +16,13 @@ export interface OpenedLanguageModel {
 }
 
 /** The language model as the environment asks for it: at an endpoint, or in this process. @throws Error that names the variable */
-export async function openLanguageModel(db: Database, config: Config, log: Log): Promise<OpenedLanguageModel> {
+export async function openLanguageModel(deps: ModelDeps & { readonly db: Database }): Promise<OpenedLanguageModel> {
+  const { config, db } = deps
   const prices = parsePrices(config.LLM_PRICES)
   if (config.LLM_ENDPOINT !== '' && config.LLM_LOCAL_MODEL !== '') {
     throw new EnvironmentError('LLM_ENDPOINT and LLM_LOCAL_MODEL are both set, expected one of them')
   }
-  const generator = config.LLM_LOCAL_MODEL === '' ? undefined : await openGenerator(config, log)
+  const generator = config.LLM_LOCAL_MODEL === '' ? undefined : await openGenerator(deps)
   const model = generator ? localChat(generator, config.LLM_TIMEOUT_MS) : chatAtEndpoint(config)
   const languageModel =
     model &&
@@ -64,9 +65,9 @@ function checkSecrets({ LLM_ENDPOINT, LLM_API_KEY }: Config): void {
     throw new EnvironmentError('LLM_API_KEY has spaces, line ends or letters beyond ASCII, expected a key as one word')
 }
 
-const openGenerator = (config: Config, log: Log): Promise<TextGenerator> =>
+const openGenerator = (deps: ModelDeps): Promise<TextGenerator> =>
   openTextGenerator({
-    model: config.LLM_LOCAL_MODEL,
-    ...(config.LLM_LOCAL_MODEL_FILE ? { modelFile: config.LLM_LOCAL_MODEL_FILE } : {}),
-    ...modelSource(config, log),
-  })
+    model: deps.config.LLM_LOCAL_MODEL,
+    ...(deps.config.LLM_LOCAL_MODEL_FILE ? { modelFile: deps.config.LLM_LOCAL_MODEL_FILE } : {}),
+    ...modelSource(deps),
+  }).catch(refusedModel('LLM_LOCAL_MODEL'))
