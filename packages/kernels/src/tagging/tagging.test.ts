@@ -49,6 +49,14 @@ describe('class-based TF-IDF', () => {
     }
   })
 
+  it('takes no phrase of a single page, however often it stands there', () => {
+    const counts = new PhraseCounts([{ no: 0, layer: 0 }])
+    const spam = 'buy acme coins'
+    const repeated = page(spam, `# ${spam}\n\n${`${spam}. `.repeat(500)}`)
+    for (const phrases of [...cats, repeated]) counts.addPage(phrases, [0])
+    expect(counts.keyphrases(0, 40).filter(({ form }) => /acme|coin|buy/.test(form))).toEqual([])
+  })
+
   it('gives a phrase that is mostly part of a longer one up for it', () => {
     const labels = counted()
       .keyphrases(0, 10)

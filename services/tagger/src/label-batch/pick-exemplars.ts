@@ -1,3 +1,5 @@
+import { cosine } from './cosine.ts'
+
 /**
  * Rows of members that show what a cluster is: the `central` nearest to its centroid, then `spread` ones, each the farthest from all
  * that were taken (Gonzalez, 1985), so that a model sees its core and its width.
@@ -27,10 +29,4 @@ export function pickExemplars(
     left.delete(best)
   }
   return taken
-}
-
-function cosine(a: Float32Array, b: Float32Array): number {
-  let sum = 0
-  for (let d = 0; d < a.length; d++) sum += a[d]! * b[d]!
-  return sum
 }

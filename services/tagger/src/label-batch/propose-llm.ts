@@ -1,12 +1,13 @@
 import { tagForm } from '@tagloom/contracts'
 import { type Job, readClusterPages, type StoredCluster, type StoredTag } from '@tagloom/database'
-import { labelConfidence, type Proposal, standOut } from '@tagloom/kernels'
+import type { Proposal } from '@tagloom/kernels'
 import type { JobMetrics } from '@tagloom/service-kit'
 import type { ClusterPhrases } from '../clusters-formed/phrases.ts'
 import type { LabelDeps } from '../label-deps.ts'
-import { groundLabels } from '../llm/ground-labels.ts'
 import type { LabelObserver, LanguageModel } from '../llm/language-model.ts'
-import { buildPrompt } from '../llm/prompt.ts'
+import { buildPrompt, excerptOf, type PromptPage } from '../llm/prompt.ts'
+import { cosine } from './cosine.ts'
+import { groundInCluster } from './ground-in-cluster.ts'
 import { type LayerCentroids, layerCentroids } from './layer-centroids.ts'
 import { pickExemplars } from './pick-exemplars.ts'
 
@@ -23,7 +24,8 @@ export interface ForLanguageModel {
 
 const EXEMPLARS = { central: 4, spread: 4 } as const
 const MEMBERS_READ = 60
-const EXCERPT_CHARACTERS = 1_200
+/** Of a page, for an excerpt without code and marks */
+const CHARACTERS_READ = 5_000
 const PROMPT_KEYPHRASES = 12
 const PROMPT_VOCABULARY = 20
 
@@ -55,8 +57,9 @@ async function proposeOne(
 ): Promise<Proposal[]> {
   const { job, metrics, signal } = of
   const keyphrases = of.keyphrases.get(cluster.no) ?? []
+  const pages = await exemplars(deps, job, cluster)
   const messages = buildPrompt({
-    pages: await exemplars(deps, job, cluster),
+    pages,
     keyphrases: keyphrases.slice(0, PROMPT_KEYPHRASES).map(({ label }) => label),
     vocabulary: job.options.vocabulary === 'free' ? [] : await nearest(deps, cluster, approved),
     tags: job.options.tags_per_cluster ?? 5,
@@ -64,20 +67,17 @@ async function proposeOne(
   const budget = { tokens: job.options.llm_budget_tokens, usd: job.options.llm_budget_usd }
   const labels = await model.labels({ jobId: job.id, messages, budget }, observe(deps, metrics, cluster.no), signal)
   if (!labels) return keyphrases
-  const grounded = await ground(labels, of, deps, cluster, layer)
+  const phrases = of.phrases.get(cluster.no)
+  const grounded = await groundInCluster(labels, { cluster, layer, phrases, keyphrases, shown: pages }, deps.vectors)
   const forms = new Set(grounded.map(({ label }) => tagForm(label)))
   return [...grounded, ...keyphrases.filter(({ label }) => !forms.has(tagForm(label)))]
 }
 
-async function exemplars(
-  deps: LabelDeps,
-  job: Job,
-  cluster: StoredCluster,
-): Promise<{ title: string; text: string }[]> {
-  const of = { jobId: job.id, model: deps.vectors.modelId, clusterNo: cluster.no, characters: EXCERPT_CHARACTERS }
+async function exemplars(deps: LabelDeps, job: Job, cluster: StoredCluster): Promise<PromptPage[]> {
+  const of = { jobId: job.id, model: deps.vectors.modelId, clusterNo: cluster.no, characters: CHARACTERS_READ }
   const members = await readClusterPages(deps.db, of, MEMBERS_READ)
   const vectors = members.map(({ vector }) => vector)
-  return pickExemplars(vectors, cluster.centroid, EXEMPLARS).map((row) => members[row]!)
+  return pickExemplars(vectors, cluster.centroid, EXEMPLARS).map((row) => excerptOf(members[row]!))
 }
 
 async function nearest(deps: LabelDeps, cluster: StoredCluster, approved: readonly StoredTag[]): Promise<string[]> {
@@ -88,41 +88,6 @@ async function nearest(deps: LabelDeps, cluster: StoredCluster, approved: readon
     .slice(0, PROMPT_VOCABULARY)
     .map(({ label }) => label)
 }
-
-async function ground(
-  labels: readonly string[],
-  of: ForLanguageModel,
-  deps: LabelDeps,
-  cluster: StoredCluster,
-  layer: LayerCentroids,
-): Promise<Proposal[]> {
-  const keyphrases = (of.keyphrases.get(cluster.no) ?? []).map(({ label }) => label)
-  const vectorOf = await deps.vectors.of([...labels, ...keyphrases])
-  const phrases = of.phrases.get(cluster.no)
-  const usual = lowerQuartile(keyphrases.map((label) => cosine(vectorOf(label), cluster.centroid)))
-  return groundLabels(labels, usual, (label) => {
-    const form = tagForm(label)
-    // A word that stands in a longer keyphrase is in the texts as often as that.
-    const phrase =
-      phrases?.phrases.find((one) => one.form === form) ??
-      phrases?.phrases.find((one) => ` ${one.form} `.includes(` ${form} `))
-    const known = phrases?.vocabulary.find(([one]) => one === form)
-    const { coverage, precision } = phrase ?? { coverage: known?.[1] ?? 0, precision: known?.[2] ?? 0 }
-    const vector = vectorOf(label)
-    const cosines = new Float32Array(layer.rowOf.size)
-    for (let row = 0; row < cosines.length; row++) {
-      cosines[row] = cosine(vector, layer.centroids.subarray(row * vector.length, (row + 1) * vector.length))
-    }
-    const meaning = standOut(cosines)(layer.rowOf.get(cluster.no)!)
-    return {
-      confidence: labelConfidence({ coverage, precision, ...meaning }),
-      coverage,
-      similarity: meaning.similarity,
-    }
-  })
-}
-
-const lowerQuartile = (values: readonly number[]): number => values.toSorted((a, b) => a - b)[values.length >> 2] ?? 0
 
 /** Counts in the record, and one log line for each thing that went wrong. */
 function observe({ log }: LabelDeps, metrics: JobMetrics, cluster_id: number): LabelObserver {
@@ -154,10 +119,4 @@ function observe({ log }: LabelDeps, metrics: JobMetrics, cluster_id: number): L
     },
     cached() {},
   }
-}
-
-function cosine(a: Float32Array, b: Float32Array): number {
-  let sum = 0
-  for (let d = 0; d < a.length; d++) sum += a[d]! * b[d]!
-  return sum
 }

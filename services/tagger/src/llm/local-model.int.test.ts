@@ -34,7 +34,7 @@ test('a local model decodes an answer; what it says is parsed like any other, an
   const deps = await openTestDeps('tagger', environment, { LLM_LOCAL_MODEL: folder, INFERENCE_THREADS: '1' })
   const { languageModel, close } = await openLanguageModel(deps)
   const messages = buildPrompt({
-    pages: [{ title: 'Sourdough', text: 'bread yeast flour oven dough' }],
+    pages: [{ title: 'Sourdough', excerpt: 'bread yeast flour oven dough' }],
     keyphrases: ['sourdough bread'],
     vocabulary: [],
     tags: 3,

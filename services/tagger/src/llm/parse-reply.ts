@@ -1,3 +1,5 @@
+import { withoutInvisible } from './visible-text.ts'
+
 /** The answer cannot be read as labels. */
 export class UnreadableReply extends Error {
   readonly code = 'unreadable_reply'
@@ -90,10 +92,7 @@ const NO_ANSWER =
 
 /** A label as a tag may be; undefined for what can be none (empty, a sentence, an address, markup, broken characters, "N/A"). */
 function cleaned(label: string): string | undefined {
-  const plain = label
-    .normalize('NFC')
-    // Marks of direction and width are seen by nobody; joiners between letters are spelling in Persian and Hindi, and in emoji.
-    .replace(/(?![\u200C\u200D])\p{Cf}|(?<![\p{L}\p{M}\p{Emoji}])[\u200C\u200D]|[\u200C\u200D]$/gu, '')
+  const plain = withoutInvisible(label.normalize('NFC'))
     .replace(/[\t\r\n\v\f]/g, ' ')
     .replace(/^[\s#"'`*-]+|[\s"'`*.,;:]+$/g, '')
     .replace(/\s+/g, ' ')

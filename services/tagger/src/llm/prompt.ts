@@ -1,8 +1,11 @@
+import { pageFields } from '@tagloom/kernels'
 import type { ChatMessage } from './chat-model.ts'
+import { withoutInvisible } from './visible-text.ts'
 
-interface PromptPage {
+/** A page as the model is shown it. */
+export interface PromptPage {
   readonly title: string
-  readonly text: string
+  readonly excerpt: string
 }
 
 export interface PromptInput {
@@ -13,25 +16,30 @@ export interface PromptInput {
   readonly tags: number
 }
 
+const TITLE_CHARACTERS = 200
 const EXCERPT_CHARACTERS = 600
 
 /**
- * What the model is asked. Whatever comes from pages stands as JSON strings inside one user message, and the model is told that it is
- * data; that a page's instruction changes nothing is not left to the model: labels that neither the cluster's words nor its meaning
- * support are dropped (see ground-labels.ts).
+ * What is shown of a page: its beginning as its phrases are counted, so without code, comments, addresses and marks that nobody sees. A
+ * reader of the wiki sees what the model does.
  */
-export function buildPrompt(input: PromptInput): ChatMessage[] {
-  const data = {
-    pages: input.pages.map(({ title, text }) => ({
-      title: plain(title).slice(0, 200),
-      excerpt: plain(text).slice(0, EXCERPT_CHARACTERS),
-    })),
-    keyphrases: input.keyphrases,
-    existing_tags: input.vocabulary,
+export function excerptOf(page: { readonly title: string; readonly text: string }): PromptPage {
+  const { title, headings, body } = pageFields(page.title, page.text)
+  return {
+    title: plain(title, TITLE_CHARACTERS),
+    excerpt: plain(body === '' ? headings.join('. ') : body, EXCERPT_CHARACTERS),
   }
+}
+
+/**
+ * What the model is asked. Whatever comes from pages stands as JSON strings inside one user message, and the model is told that it is
+ * data; that a page's instruction changes nothing is not left to the model: labels that the cluster's pages do not support are dropped
+ * (see ground-labels.ts).
+ */
+export function buildPrompt({ pages, keyphrases, vocabulary, tags }: PromptInput): ChatMessage[] {
   return [
-    { role: 'system', content: system(input.tags) },
-    { role: 'user', content: JSON.stringify(data) },
+    { role: 'system', content: system(tags) },
+    { role: 'user', content: JSON.stringify({ pages, keyphrases, existing_tags: vocabulary }) },
   ]
 }
 
@@ -45,4 +53,5 @@ const system = (tags: number): string =>
     'Take an existing tag, exactly as it is written, wherever one fits. No sentences, no explanations.',
   ].join('\n')
 
-const plain = (text: string): string => text.toWellFormed().replace(/\s+/g, ' ').trim()
+const plain = (text: string, characters: number): string =>
+  withoutInvisible(text).replace(/\s+/g, ' ').trim().slice(0, characters).toWellFormed()
