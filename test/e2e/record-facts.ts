@@ -81,8 +81,7 @@ core as (
   select count(*) as n from cluster_members m join clusters c on c.job_id = m.job_id and c.no = m.cluster_no
   where m.job_id = $1 and c.chosen and not m.attached),
 spent as (
-  select coalesce((select tokens from llm_spending where job_id = $1), 0) as tokens,
-    coalesce((select cost_usd from llm_spending where job_id = $1), 0) as usd)
+  select coalesce(sum(tokens_in + tokens_out), 0)::float8 as tokens, coalesce(sum(cost_usd), 0) as usd from llm_calls where job_id = $1)
 select job.seconds as total_pipeline_duration_seconds,
   ${stageSeconds('embed', 'embedding_duration_seconds')}, ${stageSeconds('cluster', 'clustering_duration_seconds')},
   ${stageSeconds('label', 'tag_generation_duration_seconds')}, ${stageSeconds('propagate', 'propagation_duration_seconds')},

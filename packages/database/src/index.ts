@@ -148,14 +148,17 @@ export {
   type TagToCreate,
 } from './labelling.ts'
 export {
-  addLlmSpending,
+  beginLlmCall,
+  endLlmCall,
   extendLlmSlot,
   freeLlmSlot,
+  type LlmCall,
+  type LlmCallEnd,
   type LlmSpending,
   pruneLlmReplies,
+  readLlmCalls,
   readLlmReply,
   readLlmSpending,
-  saveLlmReply,
   takeLlmSlot,
 } from './llm.ts'
 export {

@@ -1,9 +1,10 @@
-import { sql } from 'drizzle-orm'
+import { and, asc, eq, sql } from 'drizzle-orm'
 import type { Database, Executor } from './database.ts'
+import { type LlmCallOutcome, llmCalls } from './schema/tags.ts'
 
 /*
- * What the replicas of the tagger share about language models: slots (calls at once), spending (budgets) and replies (what was paid for
- * already). A slot is a row with an end: one whose holder died is free again when its time is over.
+ * What the replicas of the tagger share about language models: slots (calls at once), calls (budgets and records) and replies (what was paid
+ * for already). A slot is a row with an end: one whose holder died is free again when its time is over.
  */
 
 /**
@@ -48,18 +49,66 @@ export interface LlmSpending {
   readonly costUsd: number
 }
 
+/** What the job's calls have cost so far. */
 export async function readLlmSpending(db: Executor, jobId: string): Promise<LlmSpending> {
-  const { rows } = await db.orm.execute<{ tokens: string; costUsd: number }>(
-    sql`select tokens, cost_usd as "costUsd" from llm_spending where job_id = ${jobId}`,
-  )
-  return { tokens: Number(rows[0]?.tokens ?? 0), costUsd: rows[0]?.costUsd ?? 0 }
+  const { rows } = await db.orm.execute<{ tokens: string; costUsd: number }>(sql`
+    select coalesce(sum(tokens_in + tokens_out), 0) as tokens, coalesce(sum(cost_usd), 0) as "costUsd"
+    from llm_calls where job_id = ${jobId}`)
+  return { tokens: Number(rows[0]?.tokens), costUsd: rows[0]?.costUsd ?? 0 }
 }
 
-export async function addLlmSpending(db: Executor, jobId: string, spent: LlmSpending): Promise<void> {
+/** Notes that a call of the job begins. @param batch of the label stage @returns the call, to be ended */
+export async function beginLlmCall(
+  db: Executor,
+  of: { readonly jobId: string; readonly batch: number },
+): Promise<number> {
+  const { rows } = await db.orm.execute<{ id: string }>(
+    sql`insert into llm_calls (job_id, batch) values (${of.jobId}, ${of.batch}) returning id`,
+  )
+  return Number(rows[0]?.id)
+}
+
+export interface LlmCallEnd {
+  readonly outcome: LlmCallOutcome
+  readonly latencyMs: number
+  readonly tokensIn: number
+  readonly tokensOut: number
+  readonly costUsd: number
+  /** What was read, kept for whoever asks the same again */
+  readonly reply?: { readonly requestHash: string; readonly labels: readonly string[] }
+}
+
+/** Notes how a call ended, and keeps its reply: both or neither, so that no answer that is counted is asked for again. */
+export async function endLlmCall(db: Executor, id: number, end: LlmCallEnd): Promise<void> {
+  const { outcome, latencyMs, tokensIn, tokensOut, costUsd, reply } = end
   await db.orm.execute(sql`
-    insert into llm_spending (job_id, tokens, cost_usd) values (${jobId}, ${spent.tokens}, ${spent.costUsd})
-    on conflict (job_id) do update
-    set tokens = llm_spending.tokens + excluded.tokens, cost_usd = llm_spending.cost_usd + excluded.cost_usd`)
+    with ended as (
+      update llm_calls set outcome = ${outcome}, latency_ms = ${latencyMs}, tokens_in = ${tokensIn}, tokens_out = ${tokensOut},
+        cost_usd = ${costUsd} where id = ${id})
+    insert into llm_replies (request_hash, reply)
+    select ${reply?.requestHash ?? null}::text, ${JSON.stringify(reply?.labels ?? null)}::jsonb where ${reply !== undefined}
+    on conflict (request_hash) do update set reply = excluded.reply, used_at = now()`)
+}
+
+export interface LlmCall extends Omit<LlmCallEnd, 'outcome' | 'latencyMs' | 'reply'> {
+  /** null: broken off by a cancel or the end of its process */
+  readonly outcome: LlmCallOutcome | null
+  readonly latencyMs: number | null
+}
+
+/** Calls that were made for a batch, by whichever process and in whichever delivery, in the order in which they began. */
+export async function readLlmCalls(db: Executor, jobId: string, batch: number): Promise<LlmCall[]> {
+  return db.orm
+    .select({
+      outcome: llmCalls.outcome,
+      latencyMs: llmCalls.latencyMs,
+      tokensIn: llmCalls.tokensIn,
+      tokensOut: llmCalls.tokensOut,
+      costUsd: llmCalls.costUsd,
+    })
+    .from(llmCalls)
+    .where(and(eq(llmCalls.jobId, jobId), eq(llmCalls.batch, batch)))
+    .orderBy(asc(llmCalls.id))
 }
 
 /** Rows of one statement of the pruning */
@@ -87,10 +136,4 @@ export async function readLlmReply(db: Executor, requestHash: string): Promise<u
     sql`update llm_replies set used_at = now() where request_hash = ${requestHash} returning reply`,
   )
   return rows[0]?.reply
-}
-
-export async function saveLlmReply(db: Executor, requestHash: string, reply: unknown): Promise<void> {
-  await db.orm.execute(sql`
-    insert into llm_replies (request_hash, reply) values (${requestHash}, ${JSON.stringify(reply)}::jsonb)
-    on conflict (request_hash) do update set reply = excluded.reply, used_at = now()`)
 }

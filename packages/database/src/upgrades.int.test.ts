@@ -6,7 +6,7 @@ import { createTestDatabase } from '@tagloom/local-servers/testing'
 import { drizzle } from 'drizzle-orm/node-postgres'
 import { migrate as runMigrations } from 'drizzle-orm/node-postgres/migrator'
 import { expect, test } from 'vitest'
-import { type Database, migrate, openDatabase } from './index.ts'
+import { type Database, migrate, openDatabase, readLlmSpending } from './index.ts'
 import { readSamples } from './metric-samples.ts'
 
 /** Databases of earlier versions with data in them, brought to the current schema. */
@@ -96,5 +96,17 @@ test('a record that named no versions (0011) has none after 0012, and keeps all 
       version: 1,
       provenance: { ...provenance, versions: {}, labeller_model: null },
     })
+  })
+})
+
+test('what a job had spent on a language model (0012) counts against its budget after 0013', async () => {
+  await withDatabaseAt(12, async (db, upgrade) => {
+    await db.pool.query(
+      `with w as (insert into wikis (name) values ('kept') returning id),
+        j as (insert into jobs (id, wiki_id, status, options) select 'job_a', id, 'running', '{}' from w returning id)
+      insert into llm_spending (job_id, tokens, cost_usd) select id, 1234, 0.5 from j`,
+    )
+    await upgrade()
+    expect(await readLlmSpending(db, 'job_a')).toEqual({ tokens: 1234, costUsd: 0.5 })
   })
 })

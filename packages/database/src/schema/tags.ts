@@ -130,11 +130,27 @@ export const llmSlots = pgTable('llm_slots', {
   expiresAt: instant('expires_at').notNull(),
 })
 
-/** What a job's LLM calls have cost so far, over all replicas: what its budget is held against. */
-export const llmSpending = pgTable('llm_spending', {
-  jobId: text('job_id')
-    .primaryKey()
-    .references(() => jobs.id, { onDelete: 'cascade' }),
-  tokens: bigint({ mode: 'number' }).notNull().default(0),
-  costUsd: doublePrecision('cost_usd').notNull().default(0),
-})
+/**
+ * Calls of language models, over all replicas: what a job's budget is held against and its record counts. The row is there before the call
+ * is made, so that none is forgotten with the process that made it.
+ */
+export const llmCalls = pgTable(
+  'llm_calls',
+  {
+    id: bigint({ mode: 'number' }).primaryKey().generatedAlwaysAsIdentity(),
+    jobId: text('job_id')
+      .notNull()
+      .references(() => jobs.id, { onDelete: 'cascade' }),
+    /** Of the label stage */
+    batch: integer().notNull(),
+    /** null: in progress, or broken off by a cancel or the end of its process */
+    outcome: text().$type<LlmCallOutcome>(),
+    latencyMs: doublePrecision('latency_ms'),
+    tokensIn: bigint('tokens_in', { mode: 'number' }).notNull().default(0),
+    tokensOut: bigint('tokens_out', { mode: 'number' }).notNull().default(0),
+    costUsd: doublePrecision('cost_usd').notNull().default(0),
+  },
+  (t) => [index('llm_calls_batch').on(t.jobId, t.batch)],
+)
+
+export type LlmCallOutcome = 'read' | 'unreadable' | 'failed' | 'timed out'

@@ -6,6 +6,7 @@ import {
   readBatch,
   readForClusters,
   readJob,
+  readLlmCalls,
   readStoredClusters,
   saveForClusters,
 } from '@tagloom/database'
@@ -14,6 +15,7 @@ import { JobMetrics } from '@tagloom/service-kit'
 import type { LabelBatch } from '../clusters-formed/handle.ts'
 import type { ClusterPhrases } from '../clusters-formed/phrases.ts'
 import type { LabelDeps } from '../label-deps.ts'
+import { countCalls } from './count-calls.ts'
 import { proposeKeyphrases } from './propose-keyphrases.ts'
 import { proposeByLanguageModel } from './propose-llm.ts'
 
@@ -36,7 +38,7 @@ export async function handleLabelBatch(message: Message<typeof events.labelBatch
   metrics.startStage('label', no)
   const { clusters: nos } = batch.payload as LabelBatch
   const proposals = await propose(message, deps, job, nos, metrics)
-  await save(message, deps, nos, proposals, metrics)
+  await save(message, deps, job, { nos, proposals, metrics })
 }
 
 /** Labels must be compared with the vectors of the model that the job was embedded with. */
@@ -69,18 +71,29 @@ async function propose(
     return keyphrases
   }
   if (deps.languageModel) metrics.setDetail('labeller_model', deps.languageModel.name)
-  return proposeByLanguageModel({ job, nos, clusters, phrases, keyphrases, metrics, signal: message.signal }, deps)
+  const { signal } = message
+  return proposeByLanguageModel(
+    { job, batch: message.data.batch, nos, clusters, phrases, keyphrases, metrics, signal },
+    deps,
+  )
+}
+
+interface Proposed {
+  readonly nos: readonly number[]
+  readonly proposals: ReadonlyMap<number, readonly Proposal[]>
+  readonly metrics: JobMetrics
 }
 
 async function save(
   message: Message<typeof events.labelBatch>,
   deps: LabelDeps,
-  nos: readonly number[],
-  proposals: ReadonlyMap<number, readonly Proposal[]>,
-  metrics: JobMetrics,
+  job: Job,
+  { nos, proposals, metrics }: Proposed,
 ): Promise<void> {
   const { wiki_id, job_id, batch: no } = message.data
   const { context, log } = deps
+  // Of deliveries before this one too, whose process was killed: they were made, and paid for.
+  if (job.options.labeller === 'llm') countCalls(metrics, await readLlmCalls(deps.db, job_id, no))
   const progress = await deps.relay.commit(async (tx, owe) => {
     const reached = await finishBatch(tx, job_id, 'label', no, { clusters: nos.length })
     if (!reached) return undefined

@@ -13,6 +13,8 @@ import { pickExemplars } from './pick-exemplars.ts'
 
 export interface ForLanguageModel {
   readonly job: Job
+  /** Its number */
+  readonly batch: number
   readonly nos: readonly number[]
   readonly clusters: readonly StoredCluster[]
   readonly phrases: ReadonlyMap<number, ClusterPhrases>
@@ -55,7 +57,7 @@ async function proposeOne(
   layer: LayerCentroids,
   approved: readonly StoredTag[],
 ): Promise<Proposal[]> {
-  const { job, metrics, signal } = of
+  const { job, batch, signal } = of
   const keyphrases = of.keyphrases.get(cluster.no) ?? []
   const pages = await exemplars(deps, job, cluster)
   const messages = buildPrompt({
@@ -65,7 +67,7 @@ async function proposeOne(
     tags: job.options.tags_per_cluster ?? 5,
   })
   const budget = { tokens: job.options.llm_budget_tokens, usd: job.options.llm_budget_usd }
-  const labels = await model.labels({ jobId: job.id, messages, budget }, observe(deps, metrics, cluster.no), signal)
+  const labels = await model.labels({ jobId: job.id, batch, messages, budget }, observe(deps, cluster.no), signal)
   if (!labels) return keyphrases
   const phrases = of.phrases.get(cluster.no)
   const grounded = await groundInCluster(labels, { cluster, layer, phrases, keyphrases, shown: pages }, deps.vectors)
@@ -89,34 +91,23 @@ async function nearest(deps: LabelDeps, cluster: StoredCluster, approved: readon
     .map(({ label }) => label)
 }
 
-/** Counts in the record, and one log line for each thing that went wrong. */
-function observe({ log }: LabelDeps, metrics: JobMetrics, cluster_id: number): LabelObserver {
+/** A log line for each call, and for each thing that went wrong. */
+function observe({ log }: LabelDeps, cluster_id: number): LabelObserver {
   return {
     called(latencyMs) {
-      metrics.increment('llm_calls')
-      metrics.observe('llm_latency_ms', latencyMs)
       log.event('labeller_called', { clusters: 1, latency_ms: latencyMs })
     },
     timedOut(attempt, timeout_ms) {
-      metrics.increment('llm_timeouts')
       log.event('llm_timeout', { cluster_id, attempt, timeout_ms })
     },
     failed(attempt, code, reason) {
-      metrics.increment('llm_failures')
       log.event('llm_failure', { cluster_id, attempt, code, reason: reason.slice(0, 2000) })
     },
     unreadable(attempt, reason) {
-      metrics.increment('parsing_errors')
       log.event('parsing_error', { cluster_id, attempt, reason })
-    },
-    spent(tokensIn, tokensOut, costUsd) {
-      metrics.increment('llm_tokens_in', tokensIn)
-      metrics.increment('llm_tokens_out', tokensOut)
-      metrics.increment('llm_cost_usd', costUsd)
     },
     budgetSpent(tokens, cost_usd, reason) {
       log.event('llm_budget_spent', { tokens, cost_usd, reason })
     },
-    cached() {},
   }
 }

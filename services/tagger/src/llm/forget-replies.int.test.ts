@@ -1,4 +1,4 @@
-import { readLlmReply, saveLlmReply } from '@tagloom/database'
+import { readLlmReply } from '@tagloom/database'
 import { openTestDatabase } from '@tagloom/database/testing'
 import { captureLog } from '@tagloom/service-kit/testing'
 import { expect, test, vi } from 'vitest'
@@ -7,9 +7,10 @@ import { forgetReplies } from './forget-replies.ts'
 test('replies that are too old go without anybody asking, and the log says how many', async () => {
   const db = await openTestDatabase()
   const log = captureLog()
-  await saveLlmReply(db, 'young', ['a'])
-  await saveLlmReply(db, 'old', ['b'])
-  await db.pool.query(`update llm_replies set used_at = now() - interval '31 days' where request_hash = 'old'`)
+  await db.pool.query(
+    `insert into llm_replies (request_hash, reply, used_at)
+     values ('young', '["a"]', now()), ('old', '["b"]', now() - interval '31 days')`,
+  )
   const stop = forgetReplies({ db, log, days: 30, everyMs: 20 })
   await vi.waitFor(() => expect(log.of('llm_replies_forgotten')).toMatchObject([{ replies: 1, days: 30 }]))
   await stop()

@@ -1,4 +1,4 @@
-import { createJob, type Database, startNextJob } from '@tagloom/database'
+import { createJob, type Database, readLlmCalls, readLlmSpending, startNextJob } from '@tagloom/database'
 import { createTestWiki, openTestDatabase } from '@tagloom/database/testing'
 import { afterAll, beforeAll, beforeEach, expect, type TestContext, test, vi } from 'vitest'
 import { serverChat } from './chat-client.ts'
@@ -57,23 +57,19 @@ async function runningJob(database: Database): Promise<string> {
 
 const question = (k: number, budget = {}): Question => ({
   jobId,
+  batch: 0,
   messages: [{ role: 'user', content: `group ${k}` }],
   budget: { tokens: undefined, usd: undefined, ...budget },
 })
 
 function counter() {
-  const counts = { calls: 0, timeouts: 0, failures: 0, unreadable: 0, tokens: 0, cost: 0, budgetSpent: 0, cached: 0 }
+  const counts = { calls: 0, timeouts: 0, failures: 0, unreadable: 0, budgetSpent: 0 }
   const observer: LabelObserver = {
     called: () => void counts.calls++,
     timedOut: () => void counts.timeouts++,
     failed: () => void counts.failures++,
     unreadable: () => void counts.unreadable++,
-    spent(tokensIn, tokensOut, cost) {
-      counts.tokens += tokensIn + tokensOut
-      counts.cost += cost
-    },
     budgetSpent: () => void counts.budgetSpent++,
-    cached: () => void counts.cached++,
   }
   return { counts, observer }
 }
@@ -83,17 +79,28 @@ const never = new AbortController().signal
 async function askAll(budget = {}) {
   const { counts, observer } = counter()
   const ask = (k: number) => models[k % models.length]!.labels(question(k, budget), observer, never)
+  const before = await readLlmSpending(db, jobId)
   const answers = await Promise.all(Array.from({ length: questions }, (_, k) => ask(k)))
-  return { counts, answers }
+  const { tokens, costUsd } = await readLlmSpending(db, jobId)
+  return { counts: { ...counts, tokens: tokens - before.tokens, cost: costUsd - before.costUsd }, answers }
 }
 
-function expectCountsOfServer(counts: ReturnType<typeof counter>['counts']): void {
-  expect(counts).toMatchObject({
+/** Calls of the job as its record counts them. */
+async function noted() {
+  const calls = await readLlmCalls(db, jobId, 0)
+  const of = (outcome: string) => calls.filter((call) => call.outcome === outcome).length
+  return { calls: calls.length, timeouts: of('timed out'), failures: of('failed'), unreadable: of('unreadable') }
+}
+
+async function expectCountsOfServer(counts: ReturnType<typeof counter>['counts']): Promise<void> {
+  const did = {
     calls: server.calls,
     timeouts: server.counts.timeout,
     failures: server.counts.failure,
     unreadable: server.counts.unreadable,
-  })
+  }
+  expect(counts).toMatchObject(did)
+  expect(await noted()).toEqual(did)
   expect(server.mostAtOnce).toBeLessThanOrEqual(parallelCalls)
   expect(server.longestMs).toBeLessThan(timeoutMs + 500)
 }
@@ -103,7 +110,7 @@ test.each(Object.keys(misbehaviours) as Misbehaviour[])(
   async (way) => {
     server.ways = [way]
     const { counts, answers } = await askAll()
-    expectCountsOfServer(counts)
+    await expectCountsOfServer(counts)
     const [outcome] = misbehaviours[way]
     const answered = outcome === 'answer' || typeof outcome === 'function'
     expect(answers.every((labels) => (labels === undefined) !== answered)).toBe(true)
@@ -113,7 +120,7 @@ test.each(Object.keys(misbehaviours) as Misbehaviour[])(
 test('is counted as the server did it when each call misbehaves in another way', async () => {
   server.ways = Object.keys(misbehaviours) as Misbehaviour[]
   models = Array.from({ length: 3 }, () => open({ maxAttempts: 3 }))
-  expectCountsOfServer((await askAll()).counts)
+  await expectCountsOfServer((await askAll()).counts)
 })
 
 test('asks a server that takes other parameters without them, and no circuit opens when many are refused at once', async () => {
@@ -268,7 +275,8 @@ test('pays nothing for a question that was answered before, by whichever process
   models.reverse()
   const second = await askAll()
   expect(second.answers).toEqual(first.answers)
-  expect(second.counts).toMatchObject({ calls: 0, cached: questions, tokens: 0 })
+  expect(second.counts).toMatchObject({ calls: 0, tokens: 0 })
+  expect(server.calls).toBe(questions)
 })
 
 test('counts tokens and cost by the price table', async () => {

@@ -1,6 +1,13 @@
 import { createHash } from 'node:crypto'
 import { setTimeout as wait } from 'node:timers/promises'
-import { addLlmSpending, type Database, readLlmReply, readLlmSpending, saveLlmReply } from '@tagloom/database'
+import {
+  beginLlmCall,
+  type Database,
+  endLlmCall,
+  type LlmCallEnd,
+  readLlmReply,
+  readLlmSpending,
+} from '@tagloom/database'
 import {
   BrokenCircuitError,
   type CircuitBreakerPolicy,
@@ -35,19 +42,19 @@ interface Budget {
   readonly usd: number | undefined
 }
 
-/** Told of everything that is counted. Each call is told once, by `called`, and at most once more by what went wrong with it. */
+/** Told of what happens; what is counted is in the database, call by call. Each call is told once, by `called`, and once more when it went wrong. */
 export interface LabelObserver {
   called(latencyMs: number): void
   timedOut(attempt: number, timeoutMs: number): void
   failed(attempt: number, code: string, reason: string): void
   unreadable(attempt: number, reason: string): void
-  spent(tokensIn: number, tokensOut: number, costUsd: number): void
   budgetSpent(tokens: number, costUsd: number, reason: 'used up' | 'no price'): void
-  cached(): void
 }
 
 export interface Question {
   readonly jobId: string
+  /** Of the label stage, by which its calls are counted */
+  readonly batch: number
   readonly messages: readonly ChatMessage[]
   readonly budget: Budget
 }
@@ -55,6 +62,18 @@ export interface Question {
 /** After this many calls in a row without an answer no more are made for a while. */
 const BREAKS_AFTER = 8
 const HALF_OPEN_AFTER_MS = 30_000
+
+/** What an answer says: labels, or why it is none. */
+type Read = { readonly labels: string[] } | { readonly unreadable: string; readonly cutOff: boolean }
+
+function readAnswer({ content, cutOff }: ChatAnswer): Read {
+  try {
+    return { labels: parseReply(content) }
+  } catch (error) {
+    if (!(error instanceof UnreadableReply)) throw error
+    return { unreadable: error.message, cutOff }
+  }
+}
 
 class BudgetSpent extends Error {}
 
@@ -91,19 +110,12 @@ export class LanguageModel {
 
   /** @returns labels, or undefined when the model gave none that can be used @throws only the signal's reason, or a database error */
   async labels(question: Question, observer: LabelObserver, signal: AbortSignal): Promise<string[] | undefined> {
-    const hash = this.#hashOf(question.messages)
-    const known = await readLlmReply(this.#db, hash)
-    if (known !== undefined) {
-      observer.cached()
-      return known as string[]
-    }
+    const known = await readLlmReply(this.#db, this.#hashOf(question.messages))
+    if (known !== undefined) return known as string[]
     let most = this.#options.maxAttempts
     for (let attempt = 1; attempt <= most; attempt++) {
       const outcome = await this.#attempt(question, attempt, observer, signal)
-      if ('labels' in outcome) {
-        await saveLlmReply(this.#db, hash, outcome.labels)
-        return outcome.labels
-      }
+      if ('labels' in outcome) return outcome.labels
       // A server refuses each parameter once: that is no failed attempt to get an answer, and has its end.
       if (outcome.adapted) most++
       if (outcome.waitMs === undefined || attempt === most) return undefined
@@ -118,17 +130,13 @@ export class LanguageModel {
     observer: LabelObserver,
     signal: AbortSignal,
   ): Promise<{ labels: string[] } | { waitMs: number | undefined; adapted?: boolean }> {
-    let cutOff = false
     try {
-      const answer = await this.#call(question, observer, signal)
-      cutOff = answer.cutOff
-      return { labels: parseReply(answer.content) }
+      const read = await this.#call(question, observer, signal)
+      if ('labels' in read) return read
+      const cut = `; cut off at ${this.#options.maxAnswerTokens} tokens: raise LLM_MAX_ANSWER_TOKENS for a model that thinks first`
+      observer.unreadable(attempt, read.cutOff ? read.unreadable + cut : read.unreadable)
+      return { waitMs: undefined }
     } catch (error) {
-      if (error instanceof UnreadableReply) {
-        const cut = `; cut off at ${this.#options.maxAnswerTokens} tokens: raise LLM_MAX_ANSWER_TOKENS for a model that thinks first`
-        observer.unreadable(attempt, cutOff ? error.message + cut : error.message)
-        return { waitMs: undefined }
-      }
       if (error instanceof BrokenCircuitError || error instanceof BudgetSpent) return { waitMs: undefined }
       if (!(error instanceof LlmCallFailed)) throw error
       if (error.kind === 'timeout') observer.timedOut(attempt, this.#options.model.timeoutMs)
@@ -137,7 +145,7 @@ export class LanguageModel {
     }
   }
 
-  async #call(question: Question, observer: LabelObserver, signal: AbortSignal): Promise<ChatAnswer> {
+  async #call(question: Question, observer: LabelObserver, signal: AbortSignal): Promise<Read> {
     const { model } = this.#options
     for (;;) {
       const restMs = this.#restsUntil - performance.now()
@@ -155,46 +163,59 @@ export class LanguageModel {
     }
   }
 
-  async #callIn(slot: HeldSlot, question: Question, observer: LabelObserver, signal: AbortSignal): Promise<ChatAnswer> {
-    const { model, maxAnswerTokens: maxTokens } = this.#options
+  async #callIn(slot: HeldSlot, question: Question, observer: LabelObserver, signal: AbortSignal): Promise<Read> {
     if (this.#restsUntil > performance.now()) throw new Resting()
     // Looked at with a slot in hand, so that a budget is overrun by what is in progress at most.
     if (await this.#isSpent(question, observer)) throw new BudgetSpent()
     try {
-      const given = await this.#breaker.execute(async () => {
+      return await this.#breaker.execute(async () => {
         // Whoever waited for the one call of a circuit that is half open held the slot as long as a call takes.
         await slot.renew()
-        const began = performance.now()
-        try {
-          return await model.chat({ messages: question.messages, schema: replySchema, maxTokens }, signal)
-        } finally {
-          observer.called(performance.now() - began)
-        }
+        return await this.#chat(question, observer, signal)
       })
-      await this.#spend(given, question.jobId, observer)
-      return given
+    } catch (error) {
+      if (error instanceof LlmCallFailed) this.#rest(error.retryAfterMs)
+      throw error
+    }
+  }
+
+  /** One call, noted before it is made and when it ended; one that is broken off stays noted as begun. */
+  async #chat(question: Question, observer: LabelObserver, signal: AbortSignal): Promise<Read> {
+    const { model, maxAnswerTokens: maxTokens } = this.#options
+    const call = { id: await beginLlmCall(this.#db, question), began: performance.now(), observer }
+    try {
+      const answer = await model.chat({ messages: question.messages, schema: replySchema, maxTokens }, signal)
+      const read = readAnswer(answer)
+      if ('labels' in read) {
+        const reply = { requestHash: this.#hashOf(question.messages), labels: read.labels }
+        await this.#end(call, { outcome: 'read', ...answer, reply })
+      } else await this.#end(call, { outcome: 'unreadable', ...answer })
+      return read
     } catch (error) {
       if (error instanceof LlmCallFailed) {
-        if (error.spent) await this.#spend(error.spent, question.jobId, observer)
-        this.#rest(error.retryAfterMs)
+        const { tokensIn, tokensOut } = error.spent ?? { tokensIn: 0, tokensOut: 0 }
+        await this.#end(call, { outcome: error.kind === 'timeout' ? 'timed out' : 'failed', tokensIn, tokensOut })
       }
       throw error
     }
   }
 
+  async #end(
+    { id, began, observer }: { id: number; began: number; observer: LabelObserver },
+    of: Pick<LlmCallEnd, 'outcome' | 'tokensIn' | 'tokensOut' | 'reply'>,
+  ): Promise<void> {
+    const latencyMs = performance.now() - began
+    observer.called(latencyMs)
+    await endLlmCall(this.#db, id, {
+      ...of,
+      latencyMs,
+      costUsd: costUsd(this.#options.price, of.tokensIn, of.tokensOut),
+    })
+  }
+
   #rest(ms: number | undefined): void {
     if (ms === undefined || ms > this.#options.maxRetryAfterMs) return
     this.#restsUntil = Math.max(this.#restsUntil, performance.now() + ms)
-  }
-
-  async #spend(
-    { tokensIn, tokensOut }: Pick<ChatAnswer, 'tokensIn' | 'tokensOut'>,
-    jobId: string,
-    observer: LabelObserver,
-  ): Promise<void> {
-    const cost = costUsd(this.#options.price, tokensIn, tokensOut)
-    await addLlmSpending(this.#db, jobId, { tokens: tokensIn + tokensOut, costUsd: cost })
-    observer.spent(tokensIn, tokensOut, cost)
   }
 
   /** Time to wait before the next try; undefined when there is to be none. */

@@ -152,8 +152,16 @@ export interface MisbehavingServer {
   readonly cameAt: readonly number[]
   /** Bodies of the calls */
   readonly bodies: readonly string[]
+  /** Calls in progress */
+  readonly open: number
   /** Most calls in progress at the same time */
   readonly mostAtOnce: number
+  /** Calls whose answer was sent whole */
+  readonly answered: number
+  /** How long each call was open, ms */
+  readonly tookMs: readonly number[]
+  /** No call gets its answer before this */
+  gate: Promise<void>
   /** Longest time that a call was open, ms */
   readonly longestMs: number
   reset(): void
@@ -165,23 +173,26 @@ const fresh = () => ({
   bodies: [] as string[],
   cameAt: [] as number[],
   mostAtOnce: 0,
+  answered: 0,
+  tookMs: [] as number[],
   longestMs: 0,
   counts: { answer: 0, failure: 0, timeout: 0, unreadable: 0 } as Record<Outcome, number>,
 })
 
 /** @param holdMs each good answer takes this long */
 export async function openMisbehavingServer(holdMs = 0): Promise<MisbehavingServer> {
-  const state = { ways: ['good'] as readonly Misbehaviour[], ...fresh() }
-  let open = 0
+  const state = { ways: ['good'] as readonly Misbehaviour[], gate: Promise.resolve(), open: 0, ...fresh() }
   const server: Server = createServer((request, response) => {
     const began = performance.now()
     const call = ++state.calls
     state.cameAt.push(began)
-    state.mostAtOnce = Math.max(state.mostAtOnce, ++open)
+    state.mostAtOnce = Math.max(state.mostAtOnce, ++state.open)
     request.socket.setNoDelay()
     response.on('error', () => {})
+    response.once('finish', () => void state.answered++)
     response.once('close', () => {
-      open--
+      state.open--
+      state.tookMs.push(performance.now() - began)
       state.longestMs = Math.max(state.longestMs, performance.now() - began)
     })
     const chunks: Buffer[] = []
@@ -191,7 +202,8 @@ export async function openMisbehavingServer(holdMs = 0): Promise<MisbehavingServ
       state.bodies.push(body)
       const [outcome, behave] = misbehaviours[state.ways[(call - 1) % state.ways.length]!] as Misbehaving
       state.counts[typeof outcome === 'string' ? outcome : outcome({ body })]++
-      setTimeout(() => behave(response, request, { body }), holdMs)
+      const { gate } = state
+      setTimeout(() => void gate.then(() => behave(response, request, { body })), holdMs)
     })
   })
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
