@@ -52,7 +52,11 @@ async function answer(
   stopping.reset()
   try {
     const prompt = tokenizer.apply_chat_template([...messages], { add_generation_prompt: true, return_dict: true })
-    say({ id, generated: await generate(model, tokenizer, prompt as unknown as Prompt, maxTokens) })
+    const promptTokens = (prompt as unknown as Prompt).input_ids.dims.at(-1)!
+    // Of a long answer a quarter of the context is kept free: no model is left without a prompt.
+    const mostTokens = contextTokens - Math.min(maxTokens, Math.floor(contextTokens / 4))
+    if (promptTokens > mostTokens) say({ id, tooLong: { promptTokens, mostTokens, contextTokens } })
+    else say({ id, generated: await generate(model, tokenizer, prompt as unknown as Prompt, maxTokens) })
   } catch (error) {
     say({ id, error: (error as Error).message.split('\n')[0]! })
   } finally {
@@ -72,10 +76,7 @@ async function generate(
   maxTokens: number,
 ): Promise<Generated> {
   const promptTokens = prompt.input_ids.dims.at(-1)!
-  const room = contextTokens - promptTokens
-  if (room < 1)
-    throw new Error(`the prompt has ${promptTokens} tokens, the model takes ${contextTokens} with its answer`)
-  const most = Math.min(maxTokens, room)
+  const most = Math.min(maxTokens, contextTokens - promptTokens)
   const output = (await model.generate({
     ...prompt,
     max_new_tokens: most,

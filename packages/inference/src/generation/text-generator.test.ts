@@ -44,6 +44,17 @@ describe('a local language model', () => {
     expect((await generator.generate(ask('rye'), { maxTokens: 3 })).promptTokens).toBe(3)
   })
 
+  it('keeps room for the answer, a quarter of what it takes at most, and says how long a prompt may be', async () => {
+    const long = ask('bread '.repeat(1998))
+    await expect(generator.generate(long, { maxTokens: 400 })).rejects.toMatchObject({
+      name: 'PromptTooLong',
+      promptTokens: 2000,
+      mostTokens: 1648,
+    })
+    await expect(generator.generate(long, { maxTokens: 4000 })).rejects.toMatchObject({ mostTokens: 1536 })
+    expect((await generator.generate(long, { maxTokens: 2 })).promptTokens).toBe(2000)
+  })
+
   it('stops when it is told to, and refuses more than may wait', async () => {
     const given = new AbortController()
     const work = generator.generate(ask('bake'), { maxTokens: 60, signal: given.signal })

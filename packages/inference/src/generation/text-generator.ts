@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import { Worker } from 'node:worker_threads'
 import { ModelRefused } from '../models/model-refused.ts'
 import { type ModelKind, type ObtainOptions, obtainModel } from '../models/obtain-model.ts'
+import { PromptTooLong, type TooLong } from './prompt-too-long.ts'
 
 /*
  * A local language model: chat messages in, text out, greedily decoded, so the same prompt has the same answer.
@@ -47,6 +48,7 @@ export interface TextGenerator {
   readonly model: string
   /** Prompt and answer together, in tokens. */
   readonly contextTokens: number
+  /** @throws PromptTooLong, the signal's reason, or what went wrong */
   generate(messages: readonly ChatMessage[], options: GenerateOptions): Promise<Generated>
   close(): Promise<void>
 }
@@ -70,6 +72,7 @@ export type GeneratorReply =
   | { readonly opened: false; readonly error: string }
   | { readonly id: number; readonly generated: Generated }
   | { readonly id: number; readonly error: string }
+  | { readonly id: number; readonly tooLong: TooLong }
 
 /** ONNX variants by the suffix of their file, the preferred first: four bits are the fastest on a CPU. */
 const SUFFIXES = ['_q4', '_quantized', '_int8', '_q4f16', '_fp16', ''] as const
@@ -198,7 +201,8 @@ class WorkerGenerator implements TextGenerator {
     if ('opened' in reply || this.#inHand?.request.id !== reply.id) return
     const { resolve, reject } = this.#inHand
     this.#inHand = undefined
-    if ('error' in reply) reject(new Error(`text generation failed: ${reply.error}`))
+    if ('tooLong' in reply) reject(new PromptTooLong(reply.tooLong))
+    else if ('error' in reply) reject(new Error(`text generation failed: ${reply.error}`))
     else resolve(reply.generated)
     this.#next()
   }

@@ -60,14 +60,14 @@ async function proposeOne(
   const { job, batch, signal } = of
   const keyphrases = of.keyphrases.get(cluster.no) ?? []
   const pages = await exemplars(deps, job, cluster)
-  const messages = buildPrompt({
+  const prompt = buildPrompt({
     pages,
     keyphrases: keyphrases.slice(0, PROMPT_KEYPHRASES).map(({ label }) => label),
     vocabulary: job.options.vocabulary === 'free' ? [] : await nearest(deps, cluster, approved),
     tags: job.options.tags_per_cluster ?? 5,
   })
   const budget = { tokens: job.options.llm_budget_tokens, usd: job.options.llm_budget_usd }
-  const labels = await model.labels({ jobId: job.id, batch, messages, budget }, observe(deps, cluster.no), signal)
+  const labels = await model.labels({ jobId: job.id, batch, prompt, budget }, observe(deps, cluster.no), signal)
   if (!labels) return keyphrases
   const phrases = of.phrases.get(cluster.no)
   const grounded = await groundInCluster(labels, { cluster, layer, phrases, keyphrases, shown: pages }, deps.vectors)

@@ -5,7 +5,7 @@
 
 import { type ChatAnswer, type ChatModel, type ChatRequest, LlmCallFailed } from './chat-model.ts'
 import { readCompletion } from './completion.ts'
-import { Dialect } from './dialect.ts'
+import { Dialect, saysTooLong } from './dialect.ts'
 
 export function serverChat(server: ChatServer): ChatModel {
   const dialect = new Dialect()
@@ -103,6 +103,10 @@ function refused(response: Response, text: string, parameter: string | undefined
   if (parameter) {
     const of = { kind: 'failure', code: 'parameter_refused', retryable: true, adapted: true } as const
     return new LlmCallFailed(of, `HTTP ${status}: the server does not take ${parameter}, asking without`)
+  }
+  if ((status === 400 || status === 413 || status === 422) && saysTooLong(text)) {
+    const of = { kind: 'failure', code: 'prompt_too_long', retryable: true, adapted: true, tooLong: true } as const
+    return new LlmCallFailed(of, `HTTP ${status}: the prompt is longer than the model takes, asking with half of it`)
   }
   const retryable = status === 408 || status === 409 || status === 425 || status === 429 || status >= 500
   const retryAfterMs = retryAfter(response.headers.get('retry-after'), Date.now())

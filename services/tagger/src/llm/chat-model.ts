@@ -3,8 +3,14 @@ export interface ChatMessage {
   readonly content: string
 }
 
-export interface ChatRequest {
+/** What is asked, and how it is asked in fewer words where it is more than the model takes. */
+export interface ChatPrompt {
   readonly messages: readonly ChatMessage[]
+  /** @param share of the whole length, 0 to 1 @returns undefined where so little would be no question any more */
+  shortened(share: number): readonly ChatMessage[] | undefined
+}
+
+export interface ChatRequest extends ChatPrompt {
   /** JSON schema of the answer, sent as response_format to servers that take one */
   readonly schema: object
   readonly maxTokens: number
@@ -42,11 +48,13 @@ export class LlmCallFailed extends Error {
   readonly retryAfterMs: number | undefined
   /** The server is fine and asks for another way of asking, which the next call takes */
   readonly adapted: boolean
+  /** And that way is a shorter prompt */
+  readonly tooLong: boolean
   /** Tokens that it cost all the same */
   readonly spent: { readonly tokensIn: number; readonly tokensOut: number } | undefined
   constructor(
     of: Pick<LlmCallFailed, 'kind' | 'code' | 'retryable'> &
-      Partial<Pick<LlmCallFailed, 'retryAfterMs' | 'adapted' | 'spent'>>,
+      Partial<Pick<LlmCallFailed, 'retryAfterMs' | 'adapted' | 'tooLong' | 'spent'>>,
     message: string,
     options?: ErrorOptions,
   ) {
@@ -56,6 +64,7 @@ export class LlmCallFailed extends Error {
     this.retryable = of.retryable
     this.retryAfterMs = of.retryAfterMs
     this.adapted = of.adapted ?? false
+    this.tooLong = of.tooLong ?? false
     this.spent = of.spent
   }
 }

@@ -38,9 +38,12 @@ export class Dialect {
   }
 }
 
+/** Whether an error is about a prompt that is longer than what the model takes: OpenAI and vLLM, llama.cpp, Mistral. */
+export const saysTooLong = (body: string): boolean => /context.{0,10}(?:length|size|window)/i.test(body)
+
 /** Parameters that an error is about: as its `param` says (OpenAI), or as its text does. A prompt that is too long is about none. */
 function namedIn(body: string): Parameter[] {
-  if (/context.{0,10}(?:length|size|window)/i.test(body)) return []
+  if (saysTooLong(body)) return []
   const param = /"param"\s*:\s*"([^"]+)"/.exec(body)?.[1]
   const text = param ?? body
   return parameters.filter((parameter) =>

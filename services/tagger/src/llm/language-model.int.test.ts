@@ -2,6 +2,7 @@ import { createJob, type Database, readLlmCalls, readLlmSpending, startNextJob }
 import { createTestWiki, openTestDatabase } from '@tagloom/database/testing'
 import { afterAll, beforeAll, beforeEach, expect, type TestContext, test, vi } from 'vitest'
 import { serverChat } from './chat-client.ts'
+import type { ChatPrompt } from './chat-model.ts'
 import { type LabelObserver, LanguageModel, type LanguageModelOptions, type Question } from './language-model.ts'
 import {
   type MisbehavingServer,
@@ -55,10 +56,17 @@ async function runningJob(database: Database): Promise<string> {
   })
 }
 
+/** Can be cut to its first eighth. */
+const promptOf = (content: string): ChatPrompt => ({
+  messages: [{ role: 'user', content }],
+  shortened: (share) =>
+    share < 1 / 8 ? undefined : [{ role: 'user', content: content.slice(0, Math.ceil(content.length * share)) }],
+})
+
 const question = (k: number, budget = {}): Question => ({
   jobId,
   batch: 0,
-  messages: [{ role: 'user', content: `group ${k}` }],
+  prompt: promptOf(`group ${k}`),
   budget: { tokens: undefined, usd: undefined, ...budget },
 })
 
@@ -135,6 +143,33 @@ test('asks a server that takes other parameters without them, and no circuit ope
   expect(server.calls).toBe(calls + 1)
   const asked = JSON.parse(server.bodies.at(-1)!)
   expect(asked).toMatchObject({ max_completion_tokens: 400, response_format: { type: 'json_schema' }, stream: false })
+})
+
+test('asks a server for less where a prompt is longer than it takes, in that length from then on, and no circuit opens', async () => {
+  server.ways = ['takes short prompts only']
+  const model = open({ maxAttempts: 1, parallelCalls: 12 })
+  const { observer, counts } = counter()
+  const long = (k: number) => ({ ...question(k), prompt: promptOf(`${k} ${'a'.repeat(8_000)}`) })
+  const answers = await Promise.all(Array.from({ length: 12 }, (_, k) => model.labels(long(k), observer, never)))
+  expect(answers.every((labels) => labels?.[0] === 'sailing')).toBe(true)
+  expect(counts).toMatchObject({ calls: server.calls, failures: server.calls - 12 })
+  const { calls } = server
+  await model.labels(long(99), observer, never)
+  expect(server.calls).toBe(calls + 1)
+  expect(JSON.parse(server.bodies.at(-1)!).messages[0].content).toHaveLength(2001)
+})
+
+test('gives up a question that stays too long, and a server that takes none', async () => {
+  server.ways = ['takes short prompts only']
+  const model = open({ maxAttempts: 3 })
+  const { observer, counts } = counter()
+  const endless = (k: number) => ({ ...question(k), prompt: promptOf(`${k} ${'a'.repeat(40_000)}`) })
+  expect(await model.labels(endless(0), observer, never)).toBeUndefined()
+  // Whole, and cut to a half, a quarter, an eighth
+  expect(counts).toMatchObject({ calls: 4, failures: 4 })
+  for (let k = 1; k < 12; k++) expect(await model.labels(endless(k), observer, never)).toBeUndefined()
+  // Eight that were refused in the least length
+  expect(counts.calls).toBe(3 + 8)
 })
 
 test('counts what an answer without labels cost, of which the server tells', async () => {

@@ -16,9 +16,11 @@ import {
   circuitBreaker,
   handleWhen,
 } from 'cockatiel'
-import { type ChatAnswer, type ChatMessage, type ChatModel, LlmCallFailed } from './chat-model.ts'
-import { parseReply, replySchema, UnreadableReply } from './parse-reply.ts'
+import { type ChatModel, type ChatPrompt, LlmCallFailed } from './chat-model.ts'
+import { replySchema } from './parse-reply.ts'
 import { costUsd, type Price } from './prices.ts'
+import { type Read, readAnswer } from './read-answer.ts'
+import { waitAfter } from './retry-wait.ts'
 import { CallSlots, type HeldSlot } from './slots.ts'
 
 /*
@@ -55,25 +57,13 @@ export interface Question {
   readonly jobId: string
   /** Of the label stage, by which its calls are counted */
   readonly batch: number
-  readonly messages: readonly ChatMessage[]
+  readonly prompt: ChatPrompt
   readonly budget: Budget
 }
 
 /** After this many calls in a row without an answer no more are made for a while. */
 const BREAKS_AFTER = 8
 const HALF_OPEN_AFTER_MS = 30_000
-
-/** What an answer says: labels, or why it is none. */
-type Read = { readonly labels: string[] } | { readonly unreadable: string; readonly cutOff: boolean }
-
-function readAnswer({ content, cutOff }: ChatAnswer): Read {
-  try {
-    return { labels: parseReply(content) }
-  } catch (error) {
-    if (!(error instanceof UnreadableReply)) throw error
-    return { unreadable: error.message, cutOff }
-  }
-}
 
 class BudgetSpent extends Error {}
 
@@ -85,6 +75,8 @@ export class LanguageModel {
   #options: LanguageModelOptions
   #slots: CallSlots
   #breaker: CircuitBreakerPolicy
+  /** Of a prompt's length that the server takes, as far as it has told */
+  #share = 1
   /** When the server may be asked again, by performance.now() */
   #restsUntil = 0
 
@@ -93,7 +85,7 @@ export class LanguageModel {
     this.#options = options
     this.#slots = new CallSlots(db, options.parallelCalls)
     // A call that was cancelled tells nothing of the server: it breaks nothing, and must not close what is half open. A server that wants to
-    // be asked in another way is there.
+    // be asked in another way, or less, is there.
     const speaksAgainst = handleWhen((error) =>
       error instanceof LlmCallFailed ? !error.adapted : this.#breaker.state === CircuitState.HalfOpen,
     )
@@ -110,7 +102,7 @@ export class LanguageModel {
 
   /** @returns labels, or undefined when the model gave none that can be used @throws only the signal's reason, or a database error */
   async labels(question: Question, observer: LabelObserver, signal: AbortSignal): Promise<string[] | undefined> {
-    const known = await readLlmReply(this.#db, this.#hashOf(question.messages))
+    const known = await readLlmReply(this.#db, this.#hashOf(question.prompt))
     if (known !== undefined) return known as string[]
     let most = this.#options.maxAttempts
     for (let attempt = 1; attempt <= most; attempt++) {
@@ -141,7 +133,7 @@ export class LanguageModel {
       if (!(error instanceof LlmCallFailed)) throw error
       if (error.kind === 'timeout') observer.timedOut(attempt, this.#options.model.timeoutMs)
       else observer.failed(attempt, error.code, error.message)
-      return { waitMs: this.#waitAfter(error, attempt), adapted: error.adapted }
+      return { waitMs: waitAfter(error, attempt, this.#options), adapted: error.adapted }
     }
   }
 
@@ -182,12 +174,15 @@ export class LanguageModel {
   /** One call, noted before it is made and when it ended; one that is broken off stays noted as begun. */
   async #chat(question: Question, observer: LabelObserver, signal: AbortSignal): Promise<Read> {
     const { model, maxAnswerTokens: maxTokens } = this.#options
+    const { prompt } = question
+    const share = this.#share
+    const messages = (share < 1 ? prompt.shortened(share) : undefined) ?? prompt.messages
     const call = { id: await beginLlmCall(this.#db, question), began: performance.now(), observer }
     try {
-      const answer = await model.chat({ messages: question.messages, schema: replySchema, maxTokens }, signal)
+      const answer = await model.chat({ ...prompt, messages, schema: replySchema, maxTokens }, signal)
       const read = readAnswer(answer)
       if ('labels' in read) {
-        const reply = { requestHash: this.#hashOf(question.messages), labels: read.labels }
+        const reply = { requestHash: this.#hashOf(prompt), labels: read.labels }
         await this.#end(call, { outcome: 'read', ...answer, reply })
       } else await this.#end(call, { outcome: 'unreadable', ...answer })
       return read
@@ -195,9 +190,19 @@ export class LanguageModel {
       if (error instanceof LlmCallFailed) {
         const { tokensIn, tokensOut } = error.spent ?? { tokensIn: 0, tokensOut: 0 }
         await this.#end(call, { outcome: error.kind === 'timeout' ? 'timed out' : 'failed', tokensIn, tokensOut })
+        if (error.tooLong) throw this.#shorten(prompt, share, error)
       }
       throw error
     }
+  }
+
+  /** From now on half of what was sent is asked, where that is a question. @returns what the refused call failed with, by that */
+  #shorten(prompt: ChatPrompt, share: number, error: LlmCallFailed): LlmCallFailed {
+    if (prompt.shortened(share / 2) === undefined)
+      return new LlmCallFailed({ kind: 'failure', code: error.code, retryable: false }, error.message, { cause: error })
+    // Several that were sent in one length are refused at once.
+    this.#share = Math.min(this.#share, share / 2)
+    return error
   }
 
   async #end(
@@ -218,16 +223,6 @@ export class LanguageModel {
     this.#restsUntil = Math.max(this.#restsUntil, performance.now() + ms)
   }
 
-  /** Time to wait before the next try; undefined when there is to be none. */
-  #waitAfter(error: LlmCallFailed, attempt: number): number | undefined {
-    const { backoffMs, maxRetryAfterMs } = this.#options
-    if (!error.retryable) return undefined
-    if (error.adapted) return 0
-    const jittered = backoffMs * 2 ** (attempt - 1) * (0.5 + Math.random() / 2)
-    if (error.retryAfterMs === undefined) return jittered
-    return error.retryAfterMs > maxRetryAfterMs ? undefined : Math.max(error.retryAfterMs, jittered)
-  }
-
   async #isSpent({ jobId, budget }: Question, observer: LabelObserver): Promise<boolean> {
     if (budget.tokens === undefined && budget.usd === undefined) return false
     // What has no price would never use up the budget, and the bill would tell of it.
@@ -242,7 +237,7 @@ export class LanguageModel {
     return spent
   }
 
-  #hashOf(messages: readonly ChatMessage[]): string {
+  #hashOf({ messages }: ChatPrompt): string {
     return createHash('sha256')
       .update(JSON.stringify([...this.#options.model.identity, messages]))
       .digest('hex')

@@ -1,4 +1,4 @@
-import type { Generated, TextGenerator } from '@tagloom/inference'
+import { type Generated, PromptTooLong, type TextGenerator } from '@tagloom/inference'
 import { expect, test } from 'vitest'
 import { localChat } from './local-chat.ts'
 
@@ -15,7 +15,13 @@ function generatorOf(answer: (content: string, signal?: AbortSignal) => Promise<
   }
 }
 
-const ask = (content: string) => ({ messages: [{ role: 'user' as const, content }], schema: {}, maxTokens: 5 })
+const ask = (content: string) => ({
+  messages: [{ role: 'user' as const, content }],
+  shortened: (share: number) =>
+    share < 0.2 ? undefined : [{ role: 'user' as const, content: content.slice(0, content.length * share) }],
+  schema: {},
+  maxTokens: 5,
+})
 const never = new AbortController().signal
 
 test('answers with the tokens that it took, one call at a time', async () => {
@@ -59,4 +65,24 @@ test('a failure has the reason, and work that is no longer wanted throws its own
   await expect(failing.chat(ask('a'), never)).rejects.toMatchObject({ kind: 'failure', message: 'prompt too long' })
   await expect(failing.chat(ask('a'), AbortSignal.abort(new Error('cancelled')))).rejects.toThrow('cancelled')
   await expect(failing.turn!(AbortSignal.abort(new Error('cancelled')))).rejects.toThrow('cancelled')
+})
+
+test('a prompt that is longer than the model takes is cut until it fits; one that cannot be cut so far fails once', async () => {
+  const asked: number[] = []
+  const chat = localChat(
+    generatorOf(async (content) => {
+      asked.push(content.length)
+      // Whatever is cut, thirty tokens are those of the instructions.
+      const promptTokens = 30 + content.length
+      if (promptTokens > 80) throw new PromptTooLong({ promptTokens, mostTokens: 80, contextTokens: 100 })
+      return 'about it'
+    }),
+    1_000,
+  )
+  expect((await chat.chat(ask('a'.repeat(100)), never)).content).toBe('about it')
+  expect(asked[0]).toBe(100)
+  expect(asked.at(-1)).toBeLessThanOrEqual(50)
+  expect(asked.at(-1)).toBeGreaterThan(30)
+  const tooLong = { kind: 'failure', code: 'prompt_too_long', retryable: false }
+  await expect(chat.chat(ask('a'.repeat(1_000)), never)).rejects.toMatchObject(tooLong)
 })

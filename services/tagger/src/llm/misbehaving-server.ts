@@ -28,6 +28,10 @@ const usage = { prompt_tokens: 100, completion_tokens: 10 }
 /** As OpenAI says that a parameter is not for a model */
 const doesNotTake = (param: string) =>
   `{"error":{"message":"Unsupported parameter: '${param}' is not supported with this model.","param":"${param}","code":"unsupported_parameter"}}`
+/** As vLLM says that a prompt is longer than what the model takes */
+const doesNotFit = `{"object":"error","message":"This model's maximum context length is 512 tokens. However, you requested 2048 tokens","type":"BadRequestError"}`
+/** Characters of a call, with its schema */
+const SHORT = 3_000
 const json = (response: ServerResponse, body: string, status = 200, headers = {}) =>
   response.writeHead(status, { 'content-type': 'application/json', ...headers }).end(body)
 const says =
@@ -123,6 +127,13 @@ export const misbehaviours = {
     (response, _, { body }) => {
       const refused = /"(max_tokens|temperature|seed)"/.exec(body)?.[1]
       if (refused) json(response, doesNotTake(refused), 400)
+      else json(response, completion(good))
+    },
+  ],
+  'takes short prompts only': [
+    ({ body }) => (body.length > SHORT ? 'failure' : 'answer'),
+    (response, _, { body }) => {
+      if (body.length > SHORT) json(response, doesNotFit, 400)
       else json(response, completion(good))
     },
   ],

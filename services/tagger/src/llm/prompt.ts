@@ -1,5 +1,5 @@
 import { pageFields } from '@tagloom/kernels'
-import type { ChatMessage } from './chat-model.ts'
+import type { ChatMessage, ChatPrompt } from './chat-model.ts'
 import { withoutInvisible } from './visible-text.ts'
 
 /** A page as the model is shown it. */
@@ -36,12 +36,38 @@ export function excerptOf(page: { readonly title: string; readonly text: string 
  * data; that a page's instruction changes nothing is not left to the model: labels that the cluster's pages do not support are dropped
  * (see ground-labels.ts).
  */
-export function buildPrompt({ pages, keyphrases, vocabulary, tags }: PromptInput): ChatMessage[] {
-  return [
-    { role: 'system', content: system(tags) },
-    { role: 'user', content: JSON.stringify({ pages, keyphrases, existing_tags: vocabulary }) },
-  ]
+export function buildPrompt(input: PromptInput): ChatPrompt {
+  return {
+    messages: messagesOf(input),
+    shortened: (share) => (share < LEAST_SHARE ? undefined : messagesOf(cut(input, share))),
+  }
 }
+
+const messagesOf = ({ pages, keyphrases, vocabulary, tags }: PromptInput): ChatMessage[] => [
+  { role: 'system', content: system(tags) },
+  { role: 'user', content: JSON.stringify({ pages, keyphrases, existing_tags: vocabulary }) },
+]
+
+/** One page of eight, and a hundred characters of it */
+const LEAST_SHARE = 1 / 32
+
+/** Fewer pages, of which the first show the cluster's core, and less of each, in the same measure; fewer tags and keyphrases. */
+function cut(input: PromptInput, share: number): PromptInput {
+  const side = Math.sqrt(share)
+  const first = <Item>(items: readonly Item[], part: number) =>
+    items.slice(0, Math.max(1, Math.floor(items.length * part)))
+  return {
+    ...input,
+    pages: first(input.pages, side).map(({ title, excerpt }) => ({
+      title: shorter(title, TITLE_CHARACTERS * side),
+      excerpt: shorter(excerpt, EXCERPT_CHARACTERS * side),
+    })),
+    keyphrases: first(input.keyphrases, side),
+    vocabulary: first(input.vocabulary, share),
+  }
+}
+
+const shorter = (text: string, characters: number): string => text.slice(0, Math.floor(characters)).toWellFormed()
 
 const system = (tags: number): string =>
   [
