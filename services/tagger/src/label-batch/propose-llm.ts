@@ -38,6 +38,8 @@ export async function proposeByLanguageModel(of: ForLanguageModel, deps: LabelDe
   const approved = (await deps.vocabularies.of(of.job.wikiId, deps.vectors.modelId, of.metrics.countLookups)).filter(
     ({ status }) => status === 'approved',
   )
+  // What a model names is used as a tag of the vocabulary, or as a new one.
+  if (of.job.options.vocabulary === 'only' && approved.length === 0) return new Map(of.keyphrases)
   const layers = layerCentroids(of.clusters)
   const entries = await Promise.all(
     of.nos.map(async (no) => {
@@ -60,6 +62,7 @@ async function proposeOne(
   const { job, batch, signal } = of
   const keyphrases = of.keyphrases.get(cluster.no) ?? []
   const pages = await exemplars(deps, job, cluster)
+  if (pages.length === 0) return keyphrases
   const prompt = buildPrompt({
     pages,
     keyphrases: keyphrases.slice(0, PROMPT_KEYPHRASES).map(({ label }) => label),

@@ -1,6 +1,6 @@
 import { whenDrained } from '@tagloom/bus/testing'
 import { events, type MetricSample } from '@tagloom/contracts'
-import { completeJob } from '@tagloom/database'
+import { completeJob, ensureTags } from '@tagloom/database'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { openTagger, type TaggerUnderTest } from '../testing.ts'
 import {
@@ -93,6 +93,28 @@ test.each([
   expect(second.counted('llm_calls')).toBe(clusters - paid)
   expect(server.calls).toBe(clusters)
   expect((await run()).counted('llm_calls')).toBe(0)
+})
+
+test('nothing is asked where only tags of people may be used and there are none', async () => {
+  server.ways = ['good']
+  const without = await run({ vocabulary: 'only' })
+  expect([server.calls, without.counted('llm_calls'), Object.keys(without.tags)]).toEqual([0, 0, []])
+  wikiId = await tagger.wiki()
+  await tagger.deps.db.transaction((tx) => ensureTags(tx, wikiId, ['sailing'], 'human'))
+  const given = await run({ vocabulary: 'only' })
+  expect([server.calls, given.counted('llm_calls')]).toEqual([clusters, clusters])
+  expect(given.tags['0']).toEqual(['sailing'])
+})
+
+test('no cluster is asked for whose pages were deleted meanwhile, and the job ends', async () => {
+  server.ways = ['good']
+  const jobId = await tagger.clusteredJob(wikiId, { labeller: 'llm', vocabulary: 'free' })
+  await tagger.deps.db.pool.query(`delete from pages where wiki_id = $1 and gold_label = 'tax law'`, [wikiId])
+  await tagger.label(wikiId, jobId)
+  const shown = server.bodies.map((body) => JSON.parse(JSON.parse(body).messages[1].content).pages.length)
+  // The cluster above is asked with its other half, which is what a cluster below is asked with too.
+  expect(shown).toEqual(expect.arrayContaining([8, 8, 8, 8]))
+  expect(shown).not.toContain(0)
 })
 
 test('asks with exemplars and keyphrases as data, and takes what is answered', async () => {
