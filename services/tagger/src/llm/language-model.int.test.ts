@@ -314,6 +314,52 @@ test('pays nothing for a question that was answered before, by whichever process
   expect(server.calls).toBe(questions)
 })
 
+test('pays for another question and for another model, and no more for one that is kept', async () => {
+  server.ways = ['good']
+  const { observer, counts } = counter()
+  const ask = (model: string, asked: Question) =>
+    open({ model: serverChat({ endpoint: server.endpoint, model, apiKey: '', timeoutMs }) }).labels(
+      asked,
+      observer,
+      never,
+    )
+  const calls: number[] = []
+  const other = { ...question(0), prompt: promptOf('group 0 and one page more') }
+  for (const [model, asked] of [
+    ['first', question(0)],
+    ['first', question(0)],
+    ['first', other],
+    ['second', question(0)],
+    ['second', question(0)],
+    ['first', question(0)],
+  ] as const) {
+    expect(await ask(model, asked)).toEqual(['sailing', 'boats'])
+    calls.push(counts.calls)
+  }
+  expect(calls).toEqual([1, 1, 2, 3, 3, 3])
+  const { rows } = await db.pool.query<{ kept: number }>('select count(*)::int as kept from llm_replies')
+  expect(rows[0]!.kept).toBe(3)
+})
+
+test('latencies are noted as the server measured them', async () => {
+  const took = [150, 20, 90, 260, 40, 200]
+  server.ways = ['good']
+  const { observer } = counter()
+  for (const [k, ms] of took.entries()) {
+    server.gate = new Promise((resolve) => setTimeout(resolve, ms))
+    await models[0]!.labels(question(k), observer, never)
+  }
+  server.gate = Promise.resolve()
+  await expect.poll(() => server.tookMs.length).toBe(took.length)
+  const noted = (await readLlmCalls(db, jobId, 0)).map(({ latencyMs }) => latencyMs!)
+  expect(noted).toHaveLength(took.length)
+  for (const [k, latencyMs] of noted.entries()) {
+    // The client's time holds the server's; what is beside it is a connection of this machine.
+    expect(latencyMs).toBeGreaterThan(server.tookMs[k]! - 5)
+    expect(latencyMs).toBeLessThan(server.tookMs[k]! + 250)
+  }
+})
+
 test('counts tokens and cost by the price table', async () => {
   server.ways = ['good']
   const { counts } = await askAll()
