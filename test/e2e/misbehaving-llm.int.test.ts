@@ -1,12 +1,8 @@
 import { type Database, openDatabase } from '@tagloom/database'
 import { startTestSystem, type TestSystem, wikiAt } from '@tagloom/launcher/testing'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import {
-  type MisbehavingServer,
-  type Misbehaviour,
-  misbehaviours,
-  openMisbehavingServer,
-} from '../../services/tagger/src/llm/misbehaving-server.ts'
+import { type MisbehavingServer, openMisbehavingServer } from '../../services/tagger/src/llm/misbehaving-server.ts'
+import { type Misbehaviour, misbehaviours } from '../../services/tagger/src/llm/misbehaviours.ts'
 import { type TopicWiki, topicWiki } from './topic-wiki.ts'
 
 /*

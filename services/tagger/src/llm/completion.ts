@@ -64,5 +64,8 @@ function noCompletion(
   )
 }
 
+/** What no call has: a server that claims more cannot count, and would spend a budget with one answer. */
+const MOST_TOKENS = 10_000_000
+
 const countOf = (value: unknown): number | undefined =>
-  typeof value === 'number' && Number.isSafeInteger(value) && value >= 0 ? value : undefined
+  typeof value === 'number' && Number.isSafeInteger(value) && value >= 0 && value <= MOST_TOKENS ? value : undefined

@@ -4,12 +4,8 @@ import { afterAll, beforeAll, beforeEach, expect, type TestContext, test, vi } f
 import { serverChat } from './chat-client.ts'
 import type { ChatPrompt } from './chat-model.ts'
 import { type LabelObserver, LanguageModel, type LanguageModelOptions, type Question } from './language-model.ts'
-import {
-  type MisbehavingServer,
-  type Misbehaviour,
-  misbehaviours,
-  openMisbehavingServer,
-} from './misbehaving-server.ts'
+import { type MisbehavingServer, openMisbehavingServer } from './misbehaving-server.ts'
+import { type Misbehaviour, misbehaviours } from './misbehaviours.ts'
 
 const timeoutMs = 400
 const holdMs = 15
@@ -178,6 +174,16 @@ test('counts what an answer without labels cost, of which the server tells', asy
   server.reset()
   server.ways = ['an answer without choices']
   expect((await askAll()).counts.tokens).toBe(server.calls * 110)
+})
+
+test('estimates the tokens of a server that cannot count', async () => {
+  for (const way of ['counts more tokens than there are', 'no usage counted'] as const) {
+    server.ways = [way]
+    await db.pool.query('truncate llm_replies')
+    const { counts } = await askAll()
+    expect(counts.tokens).toBeGreaterThan(questions * 5)
+    expect(counts.tokens).toBeLessThan(questions * 50)
+  }
 })
 
 test('says that an answer was cut off, and what helps', async () => {

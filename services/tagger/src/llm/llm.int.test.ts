@@ -3,12 +3,8 @@ import { events, type MetricSample } from '@tagloom/contracts'
 import { completeJob, ensureTags } from '@tagloom/database'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { openTagger, type TaggerUnderTest } from '../testing.ts'
-import {
-  type MisbehavingServer,
-  type Misbehaviour,
-  misbehaviours,
-  openMisbehavingServer,
-} from './misbehaving-server.ts'
+import { type MisbehavingServer, openMisbehavingServer } from './misbehaving-server.ts'
+import { type Misbehaviour, misbehaviours } from './misbehaviours.ts'
 
 const timeoutMs = 500
 const parallel = 3

@@ -38,6 +38,18 @@ it.each([
   expect(() => parseReply(content)).toThrow(UnreadableReply)
 })
 
+it.each([
+  ['spaces', ' '],
+  ['dots', '.'],
+  ['joiners', '\u200D'],
+])('takes no time for a label of a hundred thousand %s', (_, mark) => {
+  const began = performance.now()
+  const labels = [`a${mark.repeat(100_000)}b`, 'sailing']
+  expect(parseReply(JSON.stringify({ tags: labels }))).toEqual(['sailing'])
+  // By the square of its length it was eight seconds.
+  expect(performance.now() - began).toBeLessThan(1_000)
+})
+
 it('keeps the joiners that a spelling needs, and letters of any script', () => {
   const labels = ['می\u200Cخواهم', 'क्\u200Dष', 'مرحبا', 'आहार', 'C++', '.NET', 'データベース']
   expect(parseReply(JSON.stringify({ tags: labels }))).toEqual(labels)

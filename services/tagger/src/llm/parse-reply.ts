@@ -17,6 +17,8 @@ export const replySchema = {
 const MOST_LABELS = 50
 const LONGEST_LABEL = 60
 const MOST_WORDS = 6
+/** Characters of what may become a label once marks and spaces are taken off: some of the patterns below take the square of it. */
+const MOST_CLEANED = 500
 
 /**
  * Labels of a reply: read strictly as `{"tags": ["…"]}`; when that fails, once more with what usually surrounds or cuts it taken into
@@ -92,6 +94,7 @@ const NO_ANSWER =
 
 /** A label as a tag may be; undefined for what can be none (empty, a sentence, an address, markup, broken characters, "N/A"). */
 function cleaned(label: string): string | undefined {
+  if (label.length > MOST_CLEANED) return undefined
   const plain = withoutInvisible(label.normalize('NFC'))
     .replace(/[\t\r\n\v\f]/g, ' ')
     .replace(/^[\s#"'`*-]+|[\s"'`*.,;:]+$/g, '')
