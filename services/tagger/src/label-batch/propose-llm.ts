@@ -5,6 +5,7 @@ import type { JobMetrics } from '@tagloom/service-kit'
 import type { ClusterPhrases } from '../clusters-formed/phrases.ts'
 import type { LabelDeps } from '../label-deps.ts'
 import type { LabelObserver, LanguageModel } from '../llm/language-model.ts'
+import { isLabel } from '../llm/parse-reply.ts'
 import { buildPrompt, excerptOf, type PromptPage } from '../llm/prompt.ts'
 import { cosine } from './cosine.ts'
 import { groundInCluster } from './ground-in-cluster.ts'
@@ -85,10 +86,12 @@ async function exemplars(deps: LabelDeps, job: Job, cluster: StoredCluster): Pro
   return pickExemplars(vectors, cluster.centroid, EXEMPLARS).map((row) => excerptOf(members[row]!))
 }
 
+/** A tag that comes with a page may be a sentence, and tell the model something: what it cannot answer with it is not shown. */
 async function nearest(deps: LabelDeps, cluster: StoredCluster, approved: readonly StoredTag[]): Promise<string[]> {
-  const vectorOf = await deps.vectors.of(approved.map(({ label }) => label))
-  return approved
-    .map(({ label }) => ({ label, cosine: cosine(vectorOf(label), cluster.centroid) }))
+  const labels = approved.map(({ label }) => label).filter(isLabel)
+  const vectorOf = await deps.vectors.of(labels)
+  return labels
+    .map((label) => ({ label, cosine: cosine(vectorOf(label), cluster.centroid) }))
     .sort((a, b) => b.cosine - a.cosine || (a.label < b.label ? -1 : 1))
     .slice(0, PROMPT_VOCABULARY)
     .map(({ label }) => label)

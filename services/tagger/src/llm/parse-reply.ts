@@ -92,6 +92,9 @@ function parsed(text: string): unknown {
 const NO_ANSWER =
   /^(?:n\/?a|none|null|nil|undefined|unknown|unclear|misc(?:ellaneous)?|various|other|others|general|generic|tags?|labels?|topics?|untagged|uncategori[sz]ed|no tags?|not applicable)$/i
 
+/** Whether a model that is shown the label can answer with it. */
+export const isLabel = (label: string): boolean => cleaned(label) !== undefined
+
 /** A label as a tag may be; undefined for what can be none (empty, a sentence, an address, markup, broken characters, "N/A"). */
 function cleaned(label: string): string | undefined {
   if (label.length > MOST_CLEANED) return undefined
