@@ -1,9 +1,10 @@
-import { type DecisionKind, tagForm } from '@tagloom/contracts'
+import { type DecisionKind, decidedByImport } from '@tagloom/contracts'
 import { type SQL, sql } from 'drizzle-orm'
 import type { Executor, Transaction } from './database.ts'
 import { ensureTags } from './imported-tags.ts'
 import { utc } from './page-reading.ts'
 import { shownTags } from './shown-tags.ts'
+import { settleTagStates } from './tag-states.ts'
 import { lockVocabulary } from './vocabulary-lock.ts'
 
 export interface DecisionRow {
@@ -52,7 +53,7 @@ export async function findTagId(db: Executor, wikiId: number, form: string): Pro
   return rows[0]?.id
 }
 
-interface Decide {
+export interface Decide {
   readonly wikiId: number
   readonly decidedBy: string
 }
@@ -60,14 +61,21 @@ interface Decide {
 /** A person gives the page a tag, made where the wiki has none of its form. A tag that was rejected before comes back by this. */
 export async function addPageTag(tx: Transaction, d: Decide, pageId: number, label: string): Promise<number> {
   const [tagId] = (await ensureTags(tx, d.wikiId, [label], 'human')).values()
-  await tx.orm.execute(sql`update tags set status = 'approved' where id = ${tagId} and status = 'rejected'`)
-  return decidePageTag(tx, d, pageId, tagId!, 'added')
+  const id = await decidePageTag(tx, d, pageId, tagId!, 'added')
+  await settleTagStates(tx, [tagId!])
+  return id
 }
 
-/** A person takes a tag from the page; jobs do not give it back. */
-export const rejectPageTag = (tx: Transaction, d: Decide, pageId: number, tagId: number): Promise<number> =>
-  decidePageTag(tx, d, pageId, tagId, 'rejected')
+/** A person takes a tag from the page; jobs and imports do not give it back. */
+export async function rejectPageTag(tx: Transaction, d: Decide, pageId: number, tagId: number): Promise<number> {
+  await lockVocabulary(tx, d.wikiId)
+  return decidePageTag(tx, d, pageId, tagId, 'rejected')
+}
 
+/**
+ * Of what people decided about a page and a tag the newest counts, the others are kept for when it is taken back. What is the newest
+ * already stays one decision. With the vocabulary in hold.
+ */
 async function decidePageTag(
   tx: Transaction,
   d: Decide,
@@ -75,13 +83,14 @@ async function decidePageTag(
   tagId: number,
   decision: 'added' | 'rejected',
 ): Promise<number> {
-  const { rows } = await tx.orm.execute<{ id: string }>(sql`
-    insert into tag_decisions (wiki_id, page_id, tag_id, decision, decided_by)
-    values (${d.wikiId}, ${pageId}, ${tagId}, ${decision}, ${d.decidedBy})
-    on conflict (wiki_id, page_id, tag_id) where page_id is not null
-    do update set decision = excluded.decision, decided_by = excluded.decided_by, created_at = now()
+  const again = await tx.orm.execute<{ id: string }>(sql`
+    update tag_decisions set decided_by = ${d.decidedBy}, created_at = clock_timestamp()
+    where decision = ${decision} and id = (
+      select id from tag_decisions
+      where wiki_id = ${d.wikiId} and page_id = ${pageId} and tag_id = ${tagId} and decided_by <> ${decidedByImport}
+      order by created_at desc, id desc limit 1)
     returning id`)
-  return Number(rows[0]!.id)
+  return again.rows[0] ? Number(again.rows[0].id) : insertDecision(tx, d, decision, pageId, tagId)
 }
 
 /**
@@ -97,53 +106,8 @@ export async function lockPage(tx: Transaction, d: Decide, jobId: string | null,
   await tx.orm.execute(sql`
     insert into tag_decisions (wiki_id, page_id, tag_id, decision, decided_by)
     select ${d.wikiId}, page_id, tag_id, 'added', ${d.decidedBy}
-    from (${shownTags(d.wikiId, jobId, (id) => sql`${id} = ${pageId}`)}) shown where origin <> 'person'
-    on conflict (wiki_id, page_id, tag_id) where page_id is not null do nothing`)
+    from (${shownTags(d.wikiId, jobId, (id) => sql`${id} = ${pageId}`)}) shown where origin <> 'person'`)
   return insertDecision(tx, d, 'locked', pageId, null)
-}
-
-/** No page has the tag any more, whatever a job finds, until somebody adds or approves it. */
-export async function rejectTag(tx: Transaction, d: Decide, tagId: number): Promise<number> {
-  await lockVocabulary(tx, d.wikiId)
-  await tx.orm.execute(
-    sql`update tags set status = 'rejected', merged_into = null, merged_by = null where id = ${tagId}`,
-  )
-  return replaceTagDecision(tx, d, 'rejected', tagId)
-}
-
-/** The tag belongs to the vocabulary, which jobs prefer. */
-export async function approveTag(tx: Transaction, d: Decide, tagId: number): Promise<number> {
-  await lockVocabulary(tx, d.wikiId)
-  await tx.orm.execute(
-    sql`update tags set status = 'approved', merged_into = null, merged_by = null where id = ${tagId}`,
-  )
-  return replaceTagDecision(tx, d, 'approved', tagId)
-}
-
-/** The label is of the vocabulary, whether the wiki has such a tag already or not: so a wiki is given a vocabulary before its first job. */
-export async function approveLabel(tx: Transaction, d: Decide, label: string): Promise<number> {
-  await lockVocabulary(tx, d.wikiId)
-  const known = await findTagId(tx, d.wikiId, tagForm(label))
-  return approveTag(tx, d, known ?? (await ensureTags(tx, d.wikiId, [label], 'human')).values().next().value!)
-}
-
-/** Everything that carries the tag is shown with `intoId` instead; tags merged into it before follow, so a merge is one step always. */
-export async function mergeTag(tx: Transaction, d: Decide, tagId: number, intoId: number): Promise<number> {
-  await lockVocabulary(tx, d.wikiId)
-  await tx.orm.execute(sql`
-    update tags set status = 'merged', merged_into = ${intoId}, merged_by = ${d.decidedBy}
-    where id = ${tagId} or merged_into = ${tagId}`)
-  await tx.orm.execute(sql`
-    update tags set status = 'approved', merged_into = null, merged_by = null where id = ${intoId}`)
-  return replaceTagDecision(tx, d, 'merged', tagId)
-}
-
-/** About a tag as a whole the last decision counts, and only that is kept. */
-async function replaceTagDecision(tx: Transaction, d: Decide, kind: DecisionKind, tagId: number): Promise<number> {
-  await tx.orm.execute(
-    sql`delete from tag_decisions where wiki_id = ${d.wikiId} and page_id is null and tag_id = ${tagId}`,
-  )
-  return insertDecision(tx, d, kind, null, tagId)
 }
 
 async function insertDecision(
@@ -154,26 +118,34 @@ async function insertDecision(
   tagId: number | null,
 ): Promise<number> {
   const { rows } = await tx.orm.execute<{ id: string }>(sql`
-    insert into tag_decisions (wiki_id, page_id, tag_id, decision, decided_by)
-    values (${d.wikiId}, ${pageId}, ${tagId}, ${kind}, ${d.decidedBy}) returning id`)
+    insert into tag_decisions (wiki_id, page_id, tag_id, decision, decided_by, created_at)
+    values (${d.wikiId}, ${pageId}, ${tagId}, ${kind}, ${d.decidedBy}, clock_timestamp()) returning id`)
   return Number(rows[0]!.id)
 }
 
 /**
- * Takes a decision back, as if it had not been made: a tag that was merged, rejected or approved is a proposed one again.
+ * Takes a decision back, as if it had not been made: a tag is again what the decisions before make of it, or what it is by itself.
  * @returns false when there is no such decision
  */
 export async function revokeDecision(tx: Transaction, wikiId: number, decisionId: number): Promise<boolean> {
   await lockVocabulary(tx, wikiId)
-  const { rows } = await tx.orm.execute<{ page_id: string | null; tag_id: number | null }>(sql`
-    delete from tag_decisions where wiki_id = ${wikiId} and id = ${decisionId} returning page_id, tag_id`)
+  const { rows } = await tx.orm.execute<{ kind: DecisionKind; tag_id: number | null; into_id: number | null }>(sql`
+    delete from tag_decisions where wiki_id = ${wikiId} and id = ${decisionId}
+    returning decision as kind, tag_id, into_id`)
   const row = rows[0]
   if (!row) return false
-  if (row.page_id === null && row.tag_id !== null)
-    await tx.orm.execute(
-      sql`update tags set status = 'proposed', merged_into = null, merged_by = null where id = ${row.tag_id}`,
-    )
+  if (row.tag_id === null) return true
+  if (row.kind === 'added') await withoutUse(tx, row.tag_id)
+  await settleTagStates(tx, row.into_id === null ? [row.tag_id] : [row.tag_id, row.into_id])
   return true
+}
+
+/** A tag that came with no page and that no page was given is of nobody's choice by itself. */
+async function withoutUse(tx: Transaction, tagId: number): Promise<void> {
+  await tx.orm.execute(sql`
+    update tags set own_status = 'proposed'
+    where id = ${tagId} and source <> 'imported'
+      and not exists (select from tag_decisions where tag_id = ${tagId} and decision = 'added')`)
 }
 
 export interface ListDecisions {
@@ -191,10 +163,10 @@ export async function listDecisions(db: Executor, list: ListDecisions): Promise<
   if (list.id !== undefined) conditions.push(sql`d.id = ${list.id}`)
   const { rows } = await db.orm.execute<Omit<DecisionRow, 'id'> & { id: string }>(sql`
     select d.id, d.decision as kind, p.external_id as "pageId", t.label as tag,
-      case when d.decision = 'merged' then m.label end as "into", d.decided_by as "decidedBy",
+      m.label as "into", d.decided_by as "decidedBy",
       ${utc(sql`d.created_at`)} as "createdAt"
     from tag_decisions d
-      left join pages p on p.id = d.page_id left join tags t on t.id = d.tag_id left join tags m on m.id = t.merged_into
+      left join pages p on p.id = d.page_id left join tags t on t.id = d.tag_id left join tags m on m.id = d.into_id
     where ${sql.join(conditions, sql` and `)} order by d.id limit ${list.limit}`)
   return rows.map((row) => ({ ...row, id: Number(row.id) }))
 }

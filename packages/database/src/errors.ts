@@ -19,6 +19,12 @@ export class JobNotRunning extends Error {
   }
 }
 
+/** A tag cannot stand for the one that it was to be merged into; the message says why, and what to do. */
+export class MergeRefused extends Error {
+  readonly code = 'merge_refused'
+  override readonly name = 'MergeRefused'
+}
+
 /** serialization_failure, deadlock_detected: the transaction lost against another and may do better at once */
 const conflictCodes = new Set(['40001', '40P01'])
 

@@ -1,4 +1,4 @@
-import { tagForm } from '@tagloom/contracts'
+import { decidedByImport, tagForm } from '@tagloom/contracts'
 import { sql } from 'drizzle-orm'
 import type { Transaction } from './database.ts'
 import { lockVocabulary } from './vocabulary-lock.ts'
@@ -7,9 +7,6 @@ export interface ImportedTags {
   readonly pageId: number
   readonly labels: readonly string[]
 }
-
-/** Who decided, where tags came with an import. */
-const importer = 'import'
 
 /**
  * Makes the tags that earlier imports gave to these pages equal to `labels`. What people decided through the API stays: a tag that
@@ -40,20 +37,21 @@ export async function replaceImportedTags(
   const gone = await tx.orm.execute<{ page_id: string }>(sql`
     delete from tag_decisions d
     where d.wiki_id = ${wikiId} and d.page_id = any(${sql.param(pages.map((page) => page.pageId))}::bigint[])
-      and d.decision = 'added' and d.decided_by = ${importer}
+      and d.decision = 'added' and d.decided_by = ${decidedByImport}
       and (d.page_id, d.tag_id) not in (select * from unnest(${pagesOf}::bigint[], ${tagsOf}::int[]))
     returning page_id`)
   const came = await tx.orm.execute<{ page_id: string }>(sql`
     insert into tag_decisions (wiki_id, page_id, tag_id, decision, decided_by)
-    select ${wikiId}, p, t, 'added', ${importer} from unnest(${pagesOf}::bigint[], ${tagsOf}::int[]) as i (p, t)
+    select ${wikiId}, p, t, 'added', ${decidedByImport} from unnest(${pagesOf}::bigint[], ${tagsOf}::int[]) as i (p, t)
     order by p, t
-    on conflict (wiki_id, page_id, tag_id) where page_id is not null do nothing
+    on conflict (wiki_id, page_id, tag_id) where page_id is not null and decided_by = 'import' do nothing
     returning page_id`)
   return [...new Set([...gone.rows, ...came.rows].map((row) => Number(row.page_id)))]
 }
 
 /**
- * Tags of these labels, made where the wiki has none of the same form. One that a job proposed is approved by this: a person uses it.
+ * Tags of these labels, made where the wiki has none of the same form. One that a job proposed is approved by this, since a person uses it,
+ * and so is what a merged one stands for; a rejected one stays that, and is approved once the rejection is taken back.
  * @returns tag ids by form; the id of the tag that replaces it for a merged one
  */
 export async function ensureTags(
@@ -72,13 +70,17 @@ export async function ensureTags(
   await lockVocabulary(tx, wikiId)
   const wanted = sql.param([...forms.keys()])
   await tx.orm.execute(sql`
-    insert into tags (wiki_id, label, normalised, status, source)
-    select ${wikiId}, i.label, i.form, 'approved', ${source}
+    insert into tags (wiki_id, label, normalised, status, own_status, source)
+    select ${wikiId}, i.label, i.form, 'approved', 'approved', ${source}
     from unnest(${sql.param([...forms.values()])}::text[], ${wanted}::text[]) as i (label, form)
     order by i.form
-    on conflict (wiki_id, normalised) do update set status = 'approved' where tags.status = 'proposed'`)
+    on conflict (wiki_id, normalised) do nothing`)
   const { rows } = await tx.orm.execute<{ normalised: string; id: number }>(sql`
     select normalised, coalesce(merged_into, id) as id from tags
     where wiki_id = ${wikiId} and normalised = any(${wanted}::text[])`)
+  await tx.orm.execute(sql`
+    update tags set own_status = 'approved', status = case status when 'proposed' then 'approved' else status end
+    where (wiki_id = ${wikiId} and normalised = any(${wanted}::text[]) or id = any(${sql.param(rows.map(({ id }) => id))}::int[]))
+      and own_status = 'proposed'`)
   return new Map(rows.map((row) => [row.normalised, row.id]))
 }

@@ -84,18 +84,14 @@ export { type CopyValue, copyRows } from './copy.ts'
 export { type Database, type DatabaseOptions, type Executor, openDatabase, type Transaction } from './database.ts'
 export {
   addPageTag,
-  approveLabel,
-  approveTag,
   type DecisionRow,
   findPageId,
   findPageIds,
   findTagId,
   listDecisions,
   lockPage,
-  mergeTag,
   readExternalId,
   rejectPageTag,
-  rejectTag,
   revokeDecision,
 } from './decisions.ts'
 export {
@@ -106,7 +102,7 @@ export {
   readPagesToEmbed,
   saveEmbeddings,
 } from './embeddings.ts'
-export { DatabaseUnavailable, isConflict, isDatabaseError, isRefused, JobNotRunning } from './errors.ts'
+export { DatabaseUnavailable, isConflict, isDatabaseError, isRefused, JobNotRunning, MergeRefused } from './errors.ts'
 export { ensureTags } from './imported-tags.ts'
 export { findJobByIdempotencyKey, type JobView, listJobs, readJobView } from './job-reading.ts'
 export {
@@ -247,5 +243,6 @@ export {
   type StageRow,
   sumBatchResults,
 } from './stages.ts'
+export { approveLabel, approveTag, mergeTag, rejectTag } from './tag-decisions.ts'
 export { listTags, type TagRow } from './tag-reading.ts'
 export { countPages, createWiki, listWikis, readWiki, type WikiRow } from './wikis.ts'

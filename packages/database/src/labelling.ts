@@ -1,7 +1,8 @@
+import { decidedByTagloom } from '@tagloom/contracts'
 import { sql } from 'drizzle-orm'
 import { copyRows } from './copy.ts'
 import type { Database, Executor, Transaction } from './database.ts'
-import { decidedByTagloom, type TagStatus } from './schema/tags.ts'
+import type { TagStatus } from './schema/tags.ts'
 import { bytesOf, floatsOf } from './vectors.ts'
 import { lockVocabulary } from './vocabulary-lock.ts'
 
@@ -214,9 +215,9 @@ export async function createTags(
       ${list((t) => t.source)}::text[], ${list((t) => t.mergedInto)}::int[], ${list((t) => bytesOf(t.embedding).toString('hex'))}::text[])
       with ordinality as t (label, form, status, source, merged_into, embedding, at)
     order by t.at
-    on conflict (wiki_id, normalised) do nothing returning id, status)
-    insert into tag_decisions (wiki_id, tag_id, decision, decided_by)
-    select ${of.wikiId}, id, 'merged', ${decidedByTagloom} from made where status = 'merged' order by id`)
+    on conflict (wiki_id, normalised) do nothing returning id, status, merged_into)
+    insert into tag_decisions (wiki_id, tag_id, into_id, decision, decided_by)
+    select ${of.wikiId}, id, merged_into, 'merged', ${decidedByTagloom} from made where status = 'merged' order by id`)
   const { rows } = await tx.orm.execute<{ form: string; id: number }>(sql`
     select normalised as form, id from tags
     where wiki_id = ${of.wikiId} and normalised = any(${list((t) => t.form)}::text[])`)

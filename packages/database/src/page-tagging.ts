@@ -1,6 +1,8 @@
+import { decidedByImport } from '@tagloom/contracts'
 import { sql } from 'drizzle-orm'
 import { copyRows } from './copy.ts'
 import type { Executor, Transaction } from './database.ts'
+import { notTakenFromPage } from './shown-tags.ts'
 import { floatsOf } from './vectors.ts'
 
 /** Ids of the job's pages, in their order. */
@@ -42,7 +44,7 @@ export async function readVectorSample(
 export interface PageDecisions {
   /** No automatic tag touches the page */
   readonly locked: boolean
-  /** Tags that a person took from the page, and those merged with them */
+  /** Tags that a person took from the page and did not give it since, and those merged with them */
   readonly rejected: ReadonlySet<number>
 }
 
@@ -58,6 +60,10 @@ export async function readPageDecisions(
       left join tags same on same.wiki_id = ${wikiId} and t.id is not null
         and coalesce(same.merged_into, same.id) = coalesce(t.merged_into, t.id)
     where d.wiki_id = ${wikiId} and d.page_id = any(${sql.param(pageIds)}::bigint[]) and d.decision in ('rejected', 'locked')
+      and not exists (
+        select from tag_decisions a
+        where a.wiki_id = ${wikiId} and a.page_id = d.page_id and a.tag_id = d.tag_id and a.decision = 'added'
+          and a.decided_by <> ${decidedByImport} and (a.created_at, a.id) > (d.created_at, d.id))
     order by d.page_id`)
   const found = new Map<number, { locked: boolean; rejected: Set<number> }>()
   for (const row of rows) {
@@ -89,9 +95,9 @@ export async function readReliability(
 ): Promise<{ count: number; meanConfidence: number; hitRate: number }[]> {
   const { rows } = await db.orm.execute<{ count: number; meanConfidence: number; hitRate: number }>(sql`
     with gold as (
-      select distinct d.page_id, coalesce(t.merged_into, t.id) as tag_id
-      from tag_decisions d join tags t on t.id = d.tag_id
-      where d.wiki_id = ${wikiId} and d.decision = 'added' and d.page_id is not null
+      select distinct d.page_id, coalesce(o.merged_into, o.id) as tag_id
+      from tag_decisions d join tags o on o.id = d.tag_id
+      where d.wiki_id = ${wikiId} and d.decision = 'added' and ${notTakenFromPage(wikiId)}
     ), judged as (
       select x.confidence, g.tag_id is not null as hit
       from page_tags x join tags t on t.id = x.tag_id

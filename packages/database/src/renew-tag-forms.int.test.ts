@@ -71,7 +71,10 @@ test('forms that go round between tags are exchanged, and tags merged before fol
   await db.transaction((tx) => ensureTags(tx, wikiId, ['one', 'two', 'ONE!'], 'human'))
   const { one, two } = await tagsOf(wikiId)
   await db.pool.query(
-    `insert into tags (wiki_id, label, normalised, status, source, merged_into, parent_id) values ($1, 'x', 'x', 'merged', 'llm', $2, $2)`,
+    `with x as (
+       insert into tags (wiki_id, label, normalised, status, source, merged_into, parent_id)
+       values ($1, 'x', 'x', 'merged', 'llm', $2, $2) returning id)
+     insert into tag_decisions (wiki_id, tag_id, into_id, decision, decided_by) select $1, id, $2, 'merged', 'tagloom' from x`,
     [wikiId, two!.id],
   )
   await ofVersion(0)

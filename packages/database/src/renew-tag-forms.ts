@@ -1,8 +1,8 @@
-import { tagForm, tagFormVersion } from '@tagloom/contracts'
+import { decidedByTagloom, tagForm, tagFormVersion } from '@tagloom/contracts'
 import { sql } from 'drizzle-orm'
 import type { Database, Transaction } from './database.ts'
 import { type FormedTag, planForms } from './plan-forms.ts'
-import { decidedByTagloom } from './schema/tags.ts'
+import { settleTagStates } from './tag-states.ts'
 import { lockVocabulary } from './vocabulary-lock.ts'
 
 /**
@@ -44,11 +44,9 @@ async function renewFormsOfWiki(tx: Transaction, wikiId: number, formOf: (label:
 /** As mergeTag, but of nobody's choice: the status of the tag that stays is left as it is. */
 async function merge(tx: Transaction, wikiId: number, id: number, into: number): Promise<void> {
   await tx.orm.execute(sql`
-    update tags set status = 'merged', merged_into = ${into}, merged_by = ${decidedByTagloom}
-    where id = ${id} or merged_into = ${id}`)
-  await tx.orm.execute(sql`
     update tags set parent_id = nullif(${into}, id) where wiki_id = ${wikiId} and parent_id = ${id}`)
-  await tx.orm.execute(sql`delete from tag_decisions where wiki_id = ${wikiId} and page_id is null and tag_id = ${id}`)
   await tx.orm.execute(sql`
-    insert into tag_decisions (wiki_id, tag_id, decision, decided_by) values (${wikiId}, ${id}, 'merged', ${decidedByTagloom})`)
+    insert into tag_decisions (wiki_id, tag_id, into_id, decision, decided_by)
+    values (${wikiId}, ${id}, ${into}, 'merged', ${decidedByTagloom})`)
+  await settleTagStates(tx, [id, into])
 }

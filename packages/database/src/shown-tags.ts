@@ -1,4 +1,15 @@
+import { decidedByImport } from '@tagloom/contracts'
 import { type SQL, sql } from 'drizzle-orm'
+
+/**
+ * Whether the tag that decision `d` gave to a page stays there: no person took it, or one merged with it (its row is `o`), from the page
+ * since; what came with an import no person ever took.
+ */
+export const notTakenFromPage = (wikiId: number): SQL => sql`not exists (
+  select from tag_decisions l join tags r on r.id = l.tag_id
+  where l.wiki_id = ${wikiId} and l.page_id = d.page_id and l.decision = 'rejected'
+    and (d.decided_by = ${decidedByImport} or (l.created_at, l.id) > (d.created_at, d.id))
+    and coalesce(r.merged_into, r.id) = coalesce(o.merged_into, o.id))`
 
 /**
  * The tags that pages show: those of a job, overlaid by what people decided. In this order:
@@ -25,9 +36,6 @@ export const shownTags = (wikiId: number, jobId: string | null, pages: (pageId: 
     select d.page_id, coalesce(o.merged_into, o.id), null, 'person', null, null, d.decided_by
     from tag_decisions d join tags o on o.id = d.tag_id
     where d.wiki_id = ${wikiId} and d.decision = 'added' and ${pages(sql`d.page_id`)}
-      and not exists (
-        select from tag_decisions l join tags r on r.id = l.tag_id
-        where l.wiki_id = ${wikiId} and l.page_id = d.page_id and l.decision = 'rejected' and l.created_at >= d.created_at
-          and coalesce(r.merged_into, r.id) = coalesce(o.merged_into, o.id))
+      and ${notTakenFromPage(wikiId)}
   ) s join tags t on t.id = s.tag_id and t.status <> 'rejected'
-  order by s.page_id, s.tag_id, (s.origin = 'person') desc, s.confidence desc nulls last`
+  order by s.page_id, s.tag_id, (s.origin = 'person') desc, (s.decided_by = ${decidedByImport}), s.confidence desc nulls last`

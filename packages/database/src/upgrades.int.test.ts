@@ -6,7 +6,7 @@ import { createTestDatabase } from '@tagloom/local-servers/testing'
 import { drizzle } from 'drizzle-orm/node-postgres'
 import { migrate as runMigrations } from 'drizzle-orm/node-postgres/migrator'
 import { expect, test } from 'vitest'
-import { type Database, migrate, openDatabase, readLlmSpending } from './index.ts'
+import { type Database, migrate, openDatabase, readLlmSpending, revokeDecision } from './index.ts'
 import { readSamples } from './metric-samples.ts'
 
 /** Databases of earlier versions with data in them, brought to the current schema. */
@@ -108,5 +108,35 @@ test('what a job had spent on a language model (0012) counts against its budget 
     )
     await upgrade()
     expect(await readLlmSpending(db, 'job_a')).toEqual({ tokens: 1234, costUsd: 0.5 })
+  })
+})
+
+test('tags of 0012 are after 0014 what they were, and what was decided about them is taken back', async () => {
+  await withDatabaseAt(12, async (db, upgrade) => {
+    await db.pool.query(`
+      insert into wikis (name) values ('kept');
+      insert into tags (wiki_id, label, normalised, status, source, merged_into, merged_by) values
+        (1, 'came', 'came', 'rejected', 'imported', null, null), (1, 'used', 'used', 'approved', 'keyphrases', null, null),
+        (1, 'mine', 'mine', 'approved', 'human', null, null), (1, 'found', 'found', 'merged', 'keyphrases', 2, 'ann'),
+        (1, 'same', 'same', 'merged', 'keyphrases', 2, 'tagloom');
+      insert into tag_decisions (wiki_id, page_id, tag_id, decision, decided_by) values
+        (1, null, 1, 'rejected', 'ann'), (1, null, 3, 'approved', 'ann'), (1, null, 4, 'merged', 'ann'), (1, 7, 2, 'added', 'import')`)
+    const states = async () =>
+      (await db.pool.query('select label, status, merged_into, merged_by from tags order by id')).rows
+    const before = await states()
+    await upgrade()
+    expect(await states()).toEqual(before)
+    const { rows } = await db.pool.query<{ id: string }>(
+      'select id from tag_decisions where page_id is null order by id',
+    )
+    expect(rows).toHaveLength(4)
+    for (const { id } of rows) await db.transaction((tx) => revokeDecision(tx, 1, Number(id)))
+    expect((await states()).map(({ label, status }) => `${label} ${status}`)).toEqual([
+      'came approved',
+      'used approved',
+      'mine proposed',
+      'found proposed',
+      'same proposed',
+    ])
   })
 })

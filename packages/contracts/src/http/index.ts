@@ -72,6 +72,8 @@ export {
   type DecisionKind,
   DecisionList,
   DecisionListQuery,
+  decidedByImport,
+  decidedByTagloom,
   NewDecision,
   Tag,
   TagList,

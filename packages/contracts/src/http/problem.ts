@@ -30,6 +30,7 @@ export const problemCodes = {
   wiki_without_run: { status: 409, title: 'The wiki has no completed run' },
   idempotency_key_reused: { status: 409, title: 'The idempotency key was used for another request' },
   job_state_conflict: { status: 409, title: 'The job is in a state that does not allow this' },
+  tag_state_conflict: { status: 409, title: 'The tag is in a state that does not allow this' },
   alert_state_conflict: { status: 409, title: 'The alert is in a state that does not allow this' },
   import_in_progress: { status: 409, title: 'Another import replaces the pages of this wiki' },
   payload_too_large: { status: 413, title: 'The body is too large' },

@@ -28,6 +28,10 @@ export const TagList = listOf(Tag, 'TagList')
 const decisionKinds = ['added', 'rejected', 'locked', 'merged', 'approved'] as const
 export type DecisionKind = (typeof decisionKinds)[number]
 
+/** Who decided where no person did: tags that came with pages, and merges by meaning or by a rule of spelling. */
+export const decidedByImport = 'import'
+export const decidedByTagloom = 'tagloom'
+
 const tag = Type.String({ minLength: 1, maxLength: pageLimits.tagCharacters, description: 'Label of the tag' })
 const page = Type.String({ minLength: 1, maxLength: pageLimits.idCharacters, description: 'Id of the page' })
 const strict = { additionalProperties: false }
@@ -48,7 +52,7 @@ export const NewDecision = Type.Union(
     ),
     Type.Object(
       { kind: Type.Literal('merged'), tag, into: tag },
-      { ...strict, description: 'Every `tag` is shown and counted as `into`' },
+      { ...strict, description: 'Every `tag` is shown and counted as `into`, or as what that was merged into' },
     ),
     Type.Object(
       { kind: Type.Literal('approved'), tag },
@@ -65,8 +69,10 @@ export const Decision = Type.Object(
     kind: Type.Enum([...decisionKinds]),
     page_id: Type.Union([Type.String(), Type.Null()]),
     tag: Type.Union([Type.String(), Type.Null()]),
-    into: Type.Union([Type.String(), Type.Null()]),
-    decided_by: Type.String(),
+    into: Type.Union([Type.String(), Type.Null()], {
+      description: 'Of a merge: the tag that was named. Where that was merged on, `tag` stands for what it went into',
+    }),
+    decided_by: Type.String({ description: 'Name of the API key; `import`: came with pages; `tagloom`: same meaning' }),
     created_at: Type.String({ format: 'date-time' }),
   },
   { title: 'Decision' },

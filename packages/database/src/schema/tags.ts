@@ -17,9 +17,6 @@ import { wikis } from './wikis.ts'
 
 export type TagStatus = 'proposed' | 'approved' | 'rejected' | 'merged'
 
-/** Who merged a tag, where no person did: its meaning or a rule of spelling. */
-export const decidedByTagloom = 'tagloom'
-
 /** The wiki's vocabulary. */
 export const tags = pgTable(
   'tags',
@@ -31,9 +28,12 @@ export const tags = pgTable(
     label: text().notNull(),
     /** Case, spelling variants and plurals folded: one tag a form */
     normalised: text().notNull(),
+    /** What the decisions about it that stand make of it, see settle-tags */
     status: text().$type<TagStatus>().notNull(),
+    /** Its status where there are none: approved where it came with a page or a person gave it to one */
+    ownStatus: text('own_status').$type<'proposed' | 'approved'>().notNull().default('proposed'),
     source: text().$type<'imported' | 'human' | 'keyphrases' | 'llm'>().notNull(),
-    /** Where a merged tag went */
+    /** Where a merged tag went in the end: a tag that is not merged itself */
     mergedInto: integer('merged_into'),
     mergedBy: text('merged_by'),
     /** A broader tag of an upper layer */
@@ -92,7 +92,10 @@ export const pageTags = pgTable(
   (t) => [primaryKey({ columns: [t.jobId, t.pageId, t.tagId] }), index('page_tags_tag').on(t.jobId, t.tagId)],
 )
 
-/** What people decided. `locked` without a tag: no automatic tag touches the page. */
+/**
+ * What people decided. `locked` without a tag: no automatic tag touches the page. Without a page: about the tag as a whole. All are kept
+ * until they are taken back, and of those about one thing the newest counts; an import's, one a page and tag, give way to any of a person.
+ */
 export const tagDecisions = pgTable(
   'tag_decisions',
   {
@@ -102,13 +105,20 @@ export const tagDecisions = pgTable(
       .references(() => wikis.id, { onDelete: 'cascade' }),
     pageId: bigint('page_id', { mode: 'number' }),
     tagId: integer('tag_id'),
+    /** Of a merge: the tag that was named */
+    intoId: integer('into_id'),
     decision: text().$type<'added' | 'rejected' | 'locked' | 'merged' | 'approved'>().notNull(),
     decidedBy: text('decided_by').notNull(),
     createdAt: createdAt(),
   },
   (t) => [
-    uniqueIndex('tag_decisions_one').on(t.wikiId, t.pageId, t.tagId).where(sql`page_id is not null`),
+    uniqueIndex('tag_decisions_one')
+      .on(t.wikiId, t.pageId, t.tagId)
+      .where(sql`page_id is not null and decided_by = 'import'`),
+    index('tag_decisions_page').on(t.wikiId, t.pageId, t.tagId).where(sql`page_id is not null`),
     index('tag_decisions_wiki').on(t.wikiId),
+    index('tag_decisions_whole').on(t.tagId).where(sql`page_id is null or decided_by <> 'import'`),
+    index('tag_decisions_into').on(t.intoId).where(sql`into_id is not null`),
   ],
 )
 

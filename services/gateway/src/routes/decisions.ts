@@ -14,6 +14,7 @@ import {
   type DecisionRow,
   listDecisions,
   lockPage,
+  MergeRefused,
   mergeTag,
   rejectPageTag,
   rejectTag,
@@ -125,7 +126,9 @@ async function decide(tx: Transaction, wiki: WikiRow, caller: Caller, body: NewD
     case 'merged':
       if (tagForm(body.tag) === tagForm(body.into))
         throw new ProblemError('bad_request', `"${body.tag}" and "${body.into}" are the same tag already`)
-      return mergeTag(tx, by, await tag(body.tag), await tag(body.into))
+      return mergeTag(tx, by, await tag(body.tag), await tag(body.into)).catch((cause) => {
+        throw cause instanceof MergeRefused ? new ProblemError('tag_state_conflict', cause.message, { cause }) : cause
+      })
   }
 }
 

@@ -286,6 +286,47 @@ describe('a decision', () => {
     expect((await get('/pages/a')).body.locked).toBe(true)
   })
 
+  it('about a tag that is taken back leaves it as it was: of what came with pages approved', async () => {
+    await send(ndjson(page('a', { tags: ['one', 'two'] })))
+    for (const body of [
+      { kind: 'rejected', tag: 'one' },
+      { kind: 'approved', tag: 'one' },
+      { kind: 'merged', tag: 'one', into: 'two' },
+      { kind: 'rejected', tag: 'one', page_id: 'a' },
+    ]) {
+      const made = await decide(body)
+      expect(made.status).toBe(201)
+      expect((await gateway.call(key, 'DELETE', made.headers.location)).status).toBe(204)
+      const { items } = (await get('/tags')).body
+      expect(items.map((tag: { label: string; status: string }) => `${tag.label} ${tag.status}`)).toEqual([
+        'one approved',
+        'two approved',
+      ])
+      expect(await labels('a')).toEqual(['one', 'two'])
+    }
+  })
+
+  it('to merge follows the target on, and is refused in a circle or into what is rejected', async () => {
+    await send(ndjson(page('a', { tags: ['one', 'two', 'three', 'gone'] })))
+    await decide({ kind: 'merged', tag: 'two', into: 'three' })
+    expect((await decide({ kind: 'merged', tag: 'one', into: 'two' })).body).toMatchObject({ tag: 'one', into: 'two' })
+    expect((await get('/tags?status=merged')).body.items).toMatchObject([
+      { merged_into: 'three' },
+      { merged_into: 'three' },
+    ])
+    expect(await decide({ kind: 'merged', tag: 'three', into: 'one' })).toMatchObject({
+      status: 409,
+      body: { code: 'tag_state_conflict', detail: expect.stringContaining('approve "one", first') },
+    })
+    await decide({ kind: 'rejected', tag: 'gone' })
+    expect(await decide({ kind: 'merged', tag: 'three', into: 'gone' })).toMatchObject({
+      status: 409,
+      body: { code: 'tag_state_conflict', detail: '"gone" is rejected: approve it first' },
+    })
+    expect((await get('/tags?status=rejected')).body.items).toMatchObject([{ label: 'gone' }])
+    expect((await get('/decisions?kind=merged')).body.items).toHaveLength(2)
+  })
+
   it('that is changed is told like a new one, also twice in a request id of the caller', async () => {
     await send(ndjson(page('a', { tags: ['Gold'] })))
     gateway.owed.length = 0
