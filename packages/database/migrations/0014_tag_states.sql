@@ -14,4 +14,6 @@ ORDER BY t."id";--> statement-breakpoint
 UPDATE "tags" t SET "own_status" = 'approved'
 WHERE t."source" = 'imported'
   OR EXISTS (SELECT FROM "tag_decisions" d WHERE d."tag_id" = t."id" AND d."decision" = 'added')
-  OR (t."status" = 'approved' AND NOT EXISTS (SELECT FROM "tag_decisions" d WHERE d."tag_id" = t."id" AND d."page_id" IS NULL));
+  OR (t."status" = 'approved' AND NOT EXISTS (SELECT FROM "tag_decisions" d WHERE d."tag_id" = t."id" AND d."page_id" IS NULL));--> statement-breakpoint
+-- Decisions bear the name of their key, and these are what the pipeline decides by itself.
+UPDATE "api_keys" SET "name" = "name" || ' (key ' || "id" || ')' WHERE lower(btrim("name")) IN ('import', 'tagloom');

@@ -111,6 +111,16 @@ test('what a job had spent on a language model (0012) counts against its budget 
   })
 })
 
+test('keys that were called like the pipeline itself (0012) have a name of their own after 0014', async () => {
+  await withDatabaseAt(12, async (db, upgrade) => {
+    await db.pool.query(`
+      insert into api_keys (name, hash, scopes) values ('import', 'a', '["read"]'), ('Tagloom ', 'b', '["read"]'), ('mine', 'c', '["read"]')`)
+    await upgrade()
+    const { rows } = await db.pool.query('select name from api_keys order by id')
+    expect(rows.map(({ name }) => name)).toEqual(['import (key 1)', 'Tagloom  (key 2)', 'mine'])
+  })
+})
+
 test('tags of 0012 are after 0014 what they were, and what was decided about them is taken back', async () => {
   await withDatabaseAt(12, async (db, upgrade) => {
     await db.pool.query(`

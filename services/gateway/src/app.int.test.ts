@@ -123,6 +123,16 @@ describe('a problem', () => {
     ['GET', '/api/tags/cluster-metrics/999999', undefined, 404, 'wiki_not_found', /no wiki/],
     ['GET', '/api/jobs/none', undefined, 404, 'job_not_found', /no job none/],
     ['DELETE', '/api/keys/999999', undefined, 404, 'api_key_not_found', /no API key/],
+    [
+      'POST',
+      '/api/keys',
+      { name: 'import', scopes: ['read'] },
+      400,
+      'bad_request',
+      /"import" is what the pipeline calls/,
+    ],
+    ['POST', '/api/keys', { name: ' Tagloom', scopes: ['read'] }, 400, 'bad_request', /expected another name/],
+    ['POST', '/api/keys', { name: 'TAGLOOM_API_KEY', scopes: ['read'] }, 400, 'bad_request', /expected another name/],
     ['GET', '/nowhere', undefined, 404, 'route_not_found', /\/docs/],
     ['GET', '/api/wikis/%ff', undefined, 400, 'bad_request', /url/i],
   ] as const)('%s %s %j is %d %s', async (method, url, body, status, code, detail) => {

@@ -1,7 +1,7 @@
 import rateLimit from '@fastify/rate-limit'
 import { fastifySSE } from '@fastify/sse'
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
-import { events } from '@tagloom/contracts'
+import { events, ownKeyName } from '@tagloom/contracts'
 import { ensureApiKey } from '@tagloom/database'
 import { consumeEvents, on, type ServiceDeps } from '@tagloom/service-kit'
 import { type LiveRecords, openLiveRecords } from '@tagloom/service-kit/live-records'
@@ -97,5 +97,5 @@ const limitRate = (app: FastifyInstance, perMinute: number) =>
 
 /** The key of the environment works from the first request on. */
 async function ensureOwnKey({ config, db }: GatewayDeps): Promise<void> {
-  if (config.TAGLOOM_API_KEY) await ensureApiKey(db, 'TAGLOOM_API_KEY', hashApiKey(config.TAGLOOM_API_KEY))
+  if (config.TAGLOOM_API_KEY) await ensureApiKey(db, ownKeyName, hashApiKey(config.TAGLOOM_API_KEY))
 }

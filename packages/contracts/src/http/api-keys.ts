@@ -1,5 +1,6 @@
 import Type, { type Static } from 'typebox'
 import { listOf, listQuery } from './paging.ts'
+import { decidedByImport, decidedByTagloom } from './tags.ts'
 
 /** Each scope includes those before it. */
 export const scopes = ['read', 'write', 'admin'] as const
@@ -7,6 +8,15 @@ export type Scope = (typeof scopes)[number]
 
 /** A key given by its owner (TAGLOOM_API_KEY) must be long enough that a plain SHA-256 of it is safe to store. */
 export const minApiKeyLength = 16
+
+/** Name of the key that TAGLOOM_API_KEY gives: it revokes others of its name */
+export const ownKeyName = 'TAGLOOM_API_KEY'
+
+/** Decisions bear the name of their key, so none is called like what the pipeline decides by itself, whatever the case. */
+export const isReservedKeyName = (name: string): boolean =>
+  [decidedByImport, decidedByTagloom, ownKeyName].some(
+    (reserved) => reserved.toLowerCase() === name.trim().toLowerCase(),
+  )
 
 const wikiIds = Type.Union(
   [Type.Array(Type.Integer({ minimum: 1, maximum: 2_147_483_647 }), { maxItems: 10_000 }), Type.Null()],
@@ -17,7 +27,11 @@ const wikiIds = Type.Union(
 
 export const NewApiKey = Type.Object(
   {
-    name: Type.String({ minLength: 1, maxLength: 200 }),
+    name: Type.String({
+      minLength: 1,
+      maxLength: 200,
+      description: `Decisions bear it; not ${decidedByImport}, ${decidedByTagloom} or ${ownKeyName}`,
+    }),
     scopes: Type.Array(Type.Enum([...scopes]), { minItems: 1, uniqueItems: true }),
     wiki_ids: Type.Optional(wikiIds),
   },

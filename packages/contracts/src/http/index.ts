@@ -18,8 +18,10 @@ export {
   ApiKeyList,
   ApiKeyListQuery,
   CreatedApiKey,
+  isReservedKeyName,
   minApiKeyLength,
   NewApiKey,
+  ownKeyName,
   type Scope,
   scopes,
 } from './api-keys.ts'

@@ -1,4 +1,12 @@
-import { type ApiKey, ApiKeyList, ApiKeyListQuery, ApiKeyParams, CreatedApiKey, NewApiKey } from '@tagloom/contracts'
+import {
+  type ApiKey,
+  ApiKeyList,
+  ApiKeyListQuery,
+  ApiKeyParams,
+  CreatedApiKey,
+  isReservedKeyName,
+  NewApiKey,
+} from '@tagloom/contracts'
 import { type ApiKeyRow, createApiKey, listApiKeys, revokeApiKey } from '@tagloom/database'
 import Type from 'typebox'
 import { hashApiKey, newApiKey } from '../auth/api-key.ts'
@@ -28,6 +36,11 @@ export const apiKeyRoutes: Routes =
         },
       },
       async ({ body }, reply) => {
+        if (isReservedKeyName(body.name))
+          throw new ProblemError(
+            'bad_request',
+            `"${body.name}" is what the pipeline calls itself: expected another name`,
+          )
         const key = newApiKey()
         const row = await createApiKey(db, {
           name: body.name,
