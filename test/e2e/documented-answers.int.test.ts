@@ -165,6 +165,10 @@ test('every operation answers as it is declared, in the order in which a client 
   await ok('getPage', { ...wiki, page_id: pages[0]!.id })
   await ok('listClusters', wiki)
   const { items: tags } = await ok('listTags', wiki)
+  for (const tag of tags) {
+    expect(await ok('getTag', { ...wiki, tag_id: tag.id })).toEqual(tag)
+    if (tag.parent) expect(tags.find(({ id }: { id: number }) => id === tag.parent.id)?.label).toBe(tag.parent.label)
+  }
   const decision = await ok('decide', wiki, { kind: 'added', page_id: pages[0]!.id, tag: tags[0].label })
   await ok('listDecisions', wiki)
   await ok('revokeDecision', { ...wiki, decision_id: decision.id })

@@ -244,5 +244,6 @@ export {
   sumBatchResults,
 } from './stages.ts'
 export { approveLabel, approveTag, mergeTag, rejectTag } from './tag-decisions.ts'
+export { standingParents } from './tag-parents.ts'
 export { listTags, type TagRow } from './tag-reading.ts'
 export { countPages, createWiki, listWikis, readWiki, type WikiRow } from './wikis.ts'

@@ -239,7 +239,7 @@ export async function saveTagEmbeddings(
     where t.id = v.id`)
 }
 
-/** Gives tags their broader ones; a tag that has one keeps it. */
+/** Gives tags that a job made their broader ones, in the place of those that they had. */
 export async function saveTagParents(
   tx: Transaction,
   parents: readonly { readonly id: number; readonly parentId: number }[],
@@ -248,7 +248,7 @@ export async function saveTagParents(
   await tx.orm.execute(sql`
     update tags t set parent_id = v.parent_id
     from unnest(${sql.param(parents.map((p) => p.id))}::int[], ${sql.param(parents.map((p) => p.parentId))}::int[]) as v (id, parent_id)
-    where t.id = v.id and t.parent_id is null and t.source in ('keyphrases', 'llm') and v.id <> v.parent_id`)
+    where t.id = v.id and t.source in ('keyphrases', 'llm') and v.id <> v.parent_id`)
 }
 
 export interface ClusterTagRow {

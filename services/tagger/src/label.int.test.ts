@@ -5,6 +5,7 @@ import {
   completeJob,
   ensureTags,
   holdVocabulary,
+  listTags,
   mergeTag,
   readJob,
   readStages,
@@ -228,4 +229,24 @@ test('matches labels before it holds the vocabulary, again where that changed, a
   expect(labels.length).toBeGreaterThan(0)
   expect(labels.filter((label) => proposed.some((tag) => tag.label === label))).toEqual([])
   await end(jobId)
+})
+
+test('a tag whose parent was rejected gets the one that stands in its place in the next run', async () => {
+  const wikiId = await tagger.wiki()
+  const parents = async () => {
+    const tags = await listTags(tagger.deps.db, { wikiId, jobId: null, limit: 100 })
+    return new Map(tags.flatMap(({ label, parent }) => (parent ? [[label, parent.label]] : [])))
+  }
+  const { tags } = await run(wikiId, { vocabulary: 'free' })
+  const before = await parents()
+  const [above] = tags['4']!
+  const below = [...before.keys()].filter((label) => before.get(label) === above)
+  expect(below.length).toBeGreaterThan(0)
+  const { id } = (await readVocabulary(tagger.deps.db, wikiId, '')).find(({ label }) => label === above)!
+  await tagger.deps.db.transaction((tx) => rejectTag(tx, by(wikiId), id))
+  expect([...(await parents()).values()]).not.toContain(above)
+  const { tags: next } = await run(wikiId, { vocabulary: 'free' })
+  const after = await parents()
+  expect(below.map((label) => after.get(label)).filter((parent) => parent === next['4']![0]).length).toBeGreaterThan(0)
+  expect([...after.values()]).not.toContain(above)
 })

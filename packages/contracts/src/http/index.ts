@@ -53,7 +53,15 @@ export {
   pageLimits,
 } from './pages.ts'
 export { type List, listOf, listQuery, maxPageSize } from './paging.ts'
-export { ApiKeyParams, AssignmentParams, DecisionParams, JobParams, PageParams, WikiParams } from './parameters.ts'
+export {
+  ApiKeyParams,
+  AssignmentParams,
+  DecisionParams,
+  JobParams,
+  PageParams,
+  TagParams,
+  WikiParams,
+} from './parameters.ts'
 export { Problem, type ProblemCode, problemCodes, problemType } from './problem.ts'
 export {
   Baseline,

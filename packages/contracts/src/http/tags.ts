@@ -13,6 +13,11 @@ export const Tag = Type.Object(
     merged_into: Type.Union([Type.String(), Type.Null()], { description: 'Label of the tag that replaces it' }),
     page_count: Type.Integer({ description: 'Pages that have it, in the current job and by people' }),
     cluster_count: Type.Integer({ description: 'Clusters of the current job that have it' }),
+    parent: Type.Union([Type.Object({ id: Type.Integer(), label: Type.String() }), Type.Null()], {
+      description:
+        'The broader tag above it: of the cluster that holds its own. What a merged one went into; in the place of a rejected one what stands above that',
+    }),
+    child_count: Type.Integer({ description: 'Tags in use whose parent it is' }),
   },
   { title: 'Tag' },
 )

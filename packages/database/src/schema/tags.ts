@@ -36,7 +36,7 @@ export const tags = pgTable(
     /** Where a merged tag went in the end: a tag that is not merged itself */
     mergedInto: integer('merged_into'),
     mergedBy: text('merged_by'),
-    /** A broader tag of an upper layer */
+    /** A broader tag of an upper layer, as a job found it; whether it still stands above it, see tag-parents */
     parentId: integer('parent_id'),
     /** float32 little-endian of the label, by `model` */
     embedding: bytea(),

@@ -23,7 +23,7 @@ export interface VocabularyTag {
   readonly mergedInto: number | null
   /** A person merged it: what means the same as it is that tag too */
   readonly mergedByPerson: boolean
-  /** The broader tag that an earlier run or a person gave it */
+  /** The broader tag that an earlier run gave it, where that stands above it still */
   readonly parentId: number | null
 }
 

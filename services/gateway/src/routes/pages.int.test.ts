@@ -255,6 +255,51 @@ describe('pages', () => {
   })
 })
 
+describe('tags', () => {
+  const decide = (body: object) => gateway.call(key, 'POST', `/api/wikis/${wiki}/decisions`, body)
+
+  it('name the broader tag above each as it stands after what people decided, and how many are below', async () => {
+    await send(ndjson(page('a', { tags: ['fine', 'broad', 'broader', 'other'] })))
+    const parentOf = async (child: string, parent: string) =>
+      db.pool.query(
+        `update tags t set parent_id = p.id from tags p
+         where t.wiki_id = $1 and p.wiki_id = $1 and t.label = $2 and p.label = $3`,
+        [wiki, child, parent],
+      )
+    await parentOf('fine', 'broad')
+    await parentOf('broad', 'broader')
+    const tree = async () => {
+      const { items } = (await get('/tags')).body
+      for (const item of items) expect((await get(`/tags/${item.id}`)).body).toEqual(item)
+      const lines = items.map((tag: { label: string; parent: { label: string } | null; child_count: number }) =>
+        [tag.label, tag.parent?.label ?? '-', tag.child_count].join(' '),
+      )
+      return lines.toSorted()
+    }
+    expect(await tree()).toEqual(['broad broader 1', 'broader - 1', 'fine broad 0', 'other - 0'])
+    const rejection = await decide({ kind: 'rejected', tag: 'broad' })
+    expect(await tree()).toEqual(['broader - 1', 'fine broader 0', 'other - 0'])
+    expect((await get('/tags?status=rejected')).body.items).toMatchObject([{ label: 'broad', parent: null }])
+    await gateway.call(key, 'DELETE', rejection.headers.location)
+    await decide({ kind: 'merged', tag: 'broad', into: 'other' })
+    expect(await tree()).toEqual(['broader - 0', 'fine other 0', 'other - 1'])
+    await decide({ kind: 'merged', tag: 'other', into: 'fine' })
+    expect(await tree()).toEqual(['broader - 1', 'fine broader 0'])
+  })
+
+  it('are found by their id whatever their status, and of this wiki only', async () => {
+    await send(ndjson(page('a', { tags: ['one'] })))
+    const { id } = (await get('/tags')).body.items[0]
+    await decide({ kind: 'rejected', tag: 'one' })
+    expect((await get(`/tags/${id}`)).body).toMatchObject({ id, label: 'one', status: 'rejected', page_count: 0 })
+    const elsewhere = await createTestWiki(db)
+    expect(await gateway.call(key, 'GET', `/api/wikis/${elsewhere}/tags/${id}`)).toMatchObject({
+      status: 404,
+      body: { code: 'tag_not_found' },
+    })
+  })
+})
+
 describe('a decision', () => {
   const decide = (body: object) => gateway.call(key, 'POST', `/api/wikis/${wiki}/decisions`, body)
   const labels = async (id: string) => (await get(`/pages/${id}`)).body.tags.map((tag: { label: string }) => tag.label)

@@ -1,6 +1,7 @@
-import { type Tag, TagList, TagListQuery, WikiParams } from '@tagloom/contracts'
+import { Tag, TagList, TagListQuery, TagParams, WikiParams } from '@tagloom/contracts'
 import { listTags, type TagRow } from '@tagloom/database'
 import { decodeCursor, toList } from '../http/cursor.ts'
+import { ProblemError } from '../http/problem.ts'
 import { findWiki } from './find.ts'
 import type { Routes } from './index.ts'
 
@@ -35,6 +36,26 @@ export const tagRoutes: Routes =
         return toList(rows, limit, (row) => [row.pageCount, row.id], toTag)
       },
     )
+
+    app.get(
+      '/api/wikis/:wiki_id/tags/:tag_id',
+      {
+        config: { scope: 'read' },
+        schema: {
+          tags: ['Clusters and tags'],
+          operationId: 'getTag',
+          summary: 'One tag, whatever its status',
+          params: TagParams,
+          response: { 200: Tag },
+        },
+      },
+      async ({ params }) => {
+        const { id: wikiId, currentJobId: jobId } = await findWiki(db, params.wiki_id)
+        const [row] = await listTags(db, { wikiId, jobId, limit: 1, id: params.tag_id })
+        if (!row) throw new ProblemError('tag_not_found', `Wiki ${wikiId} has no tag ${params.tag_id}`)
+        return toTag(row)
+      },
+    )
   }
 
 const toTag = (row: TagRow): Tag => ({
@@ -45,4 +66,6 @@ const toTag = (row: TagRow): Tag => ({
   merged_into: row.mergedInto,
   page_count: row.pageCount,
   cluster_count: row.clusterCount,
+  parent: row.parent,
+  child_count: row.childCount,
 })

@@ -14,6 +14,7 @@ import {
   saveClusterTags,
   saveTagEmbeddings,
   saveTagParents,
+  standingParents,
   type Transaction,
 } from '@tagloom/database'
 import type { Proposal, Resolution } from '@tagloom/kernels'
@@ -133,10 +134,11 @@ async function resolve(
     vectors.set(of.vectorOf(label), row * dims)
     if (row % LABELS_AT_ONCE === 0) await setImmediate()
   }
+  const parents = standingParents(of.vocabulary)
   const input: ResolveInput = {
     databaseUrl: deps.config.DATABASE_URL,
     jobId: id,
-    vocabulary: of.vocabulary.map(({ embedding: _, ...tag }) => tag),
+    vocabulary: of.vocabulary.map(({ embedding: _, ...tag }) => ({ ...tag, parentId: parents.get(tag.id) ?? null })),
     labels: of.labels,
     vectors,
     mode: options.vocabulary ?? jobOptionDefaults.vocabulary,
