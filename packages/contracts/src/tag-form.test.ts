@@ -55,6 +55,24 @@ describe('the form of a tag', () => {
     expect(tagForm(one)).toBe(tagForm(other))
   })
 
+  it('is another for each of the names that marks tell apart', () => {
+    const names =
+      'C,C++,C#,F,F#,F*,G,g++,Q,Q#,J#,.NET,net,ASP.NET,A,A*,Notepad,Notepad++,Google,Google+,B-tree,B+ tree,B* tree'
+    const forms = names.split(',').map(tagForm)
+    expect(forms.filter((form, at) => forms.indexOf(form) < at)).toEqual([])
+  })
+
+  it.each([
+    ['HTML+CSS', 'HTML CSS'],
+    ['Ctrl+C', 'ctrl c'],
+    ['String#split', 'string split'],
+    ['C++-style', 'c++ style'],
+    ['*args', 'args'],
+    ['**bold**', 'bold'],
+  ])('takes marks that join or adorn words for spaces: %s, %s', (one, other) => {
+    expect(tagForm(one)).toBe(tagForm(other))
+  })
+
   it('keeps apart what only looks alike', () => {
     expect(tagForm('C++')).not.toBe(tagForm('C'))
     expect(tagForm('C#')).not.toBe(tagForm('C'))
@@ -110,6 +128,9 @@ describe('the form of a tag', () => {
       'Use cases',
       'Basis',
       '❤️',
+      'g++',
+      'B+ trees',
+      'A*',
     ]) {
       expect(tagForm(tagForm(label))).toBe(tagForm(label))
     }
@@ -122,5 +143,5 @@ it('is made by rules that have a version of their own: raise tagFormVersion with
     .replace(/export const tagFormVersion = \d+/, '')
     .replace(/\s+/g, '')
   const digest = createHash('sha256').update(rules).digest('hex').slice(0, 16)
-  expect({ tagFormVersion, digest }).toEqual({ tagFormVersion: 1, digest: '2f96cbcaa9a92f4c' })
+  expect({ tagFormVersion, digest }).toEqual({ tagFormVersion: 2, digest: 'f6dd9473562f568d' })
 })

@@ -2,13 +2,14 @@
  * Raised whenever tagForm gives any label another form: the forms in databases are then made anew when a process starts. The digest in
  * tag-form.test.ts holds whoever changes the rules to it.
  */
-export const tagFormVersion = 1
+export const tagFormVersion = 2
 
 /**
  * The form by which two labels are the same tag: width and case folded, punctuation as spaces, plurals by the S-stemmer
  * (Harman, "How effective is suffixing?", JASIS 42, 1991) with the plurals in -es and the words below that it gets wrong, British spelling
- * as American. Accents stay: "año" is not "ano". Only for comparing, never shown.
- * A label without letters or digits ("C++" keeps its c, "!!!" and emoji have none) falls back to its folded self.
+ * as American. Accents stay: "año" is not "ano", and marks that belong to a name: "g++", "B+ tree", "C#", "A*", ".NET" ("HTML+CSS" and
+ * "String#split" have none). Only for comparing, never shown.
+ * A label without letters or digits ("!!!", emoji) falls back to its folded self.
  */
 export function tagForm(label: string): string {
   const folded = label
@@ -17,8 +18,9 @@ export function tagForm(label: string): string {
     .replace(/\uFE0E|\uFE0F|(?<=i)\u0307/g, '')
     .trim()
   const words = folded
-    .replace(/c\+\+/g, 'cplusplus')
-    .replace(/([cf])#/g, '$1sharp')
+    .replace(/(?<=[\p{L}\p{N}])(?:\+\+|\+(?![\p{L}\p{N}]))/gu, (plus) => 'plus'.repeat(plus.length))
+    .replace(/(?<=(?<![\p{L}\p{N}])[cf])#|(?<=\p{L})#(?![\p{L}\p{N}])/gu, 'sharp')
+    .replace(/(?<=(?<![\p{L}\p{N}])\p{L})\*(?![\p{L}\p{N}])/gu, 'star')
     .replace(/(?<![\p{L}\p{N}])\.net(?![\p{L}\p{N}])/gu, 'dotnet')
     .split(/[^\p{L}\p{M}\p{N}]+/u)
   return (

@@ -88,3 +88,29 @@ test('forms that go round between tags are exchanged, and tags merged before fol
   })
   await migrate(db.url)
 })
+
+test('names that marks tell apart have forms of their own after a start, where those of version 1 took marks for spaces', async () => {
+  const wikiId = await createTestWiki(db)
+  const ofVersion1 = {
+    C: 'c',
+    'C++': 'cplusplus',
+    'C#': 'csharp',
+    'F#': 'fsharp',
+    '.NET': 'dotnet',
+    'g++': 'g',
+    'B+ tree': 'b tree',
+  }
+  await db.pool.query(
+    `insert into tags (wiki_id, label, normalised, status, source)
+     select $1, label, form, 'approved', 'human' from unnest($2::text[], $3::text[]) as t (label, form)`,
+    [wikiId, Object.keys(ofVersion1), Object.values(ofVersion1)],
+  )
+  await ofVersion(1)
+  await migrate(db.url)
+  const tags = Object.values(await tagsOf(wikiId))
+  for (const { label, form, status } of tags) expect([label, form, status]).toEqual([label, tagForm(label), 'approved'])
+  const [g, tree] = await db.transaction(async (tx) => [
+    ...(await ensureTags(tx, wikiId, ['G', 'B-tree'], 'human')).values(),
+  ])
+  for (const id of [g, tree]) expect(tags.map((tag) => tag.id)).not.toContain(id)
+})

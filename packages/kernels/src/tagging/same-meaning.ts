@@ -43,9 +43,10 @@ january february march april may june july august september october november dec
     .flatMap((group, no) => group.split(' ').map((word) => [word, no] as const)),
 )
 
-/** "valid" and "invalid", "centralized" and "decentralized"; "left" and "right". */
+/** "valid" and "invalid", "centralized" and "decentralized"; "left" and "right"; and no opposites, but as much two: "Notepad" and "Notepad++". */
 function areOpposite(a: string, b: string): boolean {
   const [short, long] = a.length < b.length ? [a, b] : [b, a]
+  if (long.startsWith(short) && /^(?:(?:plus)+|sharp|star)$/.test(long.slice(short.length))) return true
   if (long.endsWith(short) && /^(?:non|un|in|im|il|ir|dis|de|anti|a)$/.test(long.slice(0, long.length - short.length)))
     return true
   const group = groupOf.get(a)
