@@ -1,5 +1,6 @@
 import { setImmediate } from 'node:timers/promises'
 import type { Embedder } from '@tagloom/inference'
+import { type MeaningCosines, meaningCosines, meaningLabels } from '@tagloom/kernels'
 import type { TellLookups } from '@tagloom/service-kit'
 import { LRUCache } from 'lru-cache'
 
@@ -19,12 +20,22 @@ export class LabelVectors {
   misses = 0
   #embedder: Pick<Embedder, 'embed' | 'modelId' | 'dims'>
   #cache: LRUCache<string, Float32Array> | undefined
+  #meaning: MeaningCosines | undefined
 
   constructor(embedder: Pick<Embedder, 'embed' | 'modelId' | 'dims'>, caching: boolean) {
     this.modelId = embedder.modelId
     this.dims = embedder.dims
     this.#embedder = embedder
     this.#cache = caching ? new LRUCache({ max: MOST }) : undefined
+  }
+
+  /** From which cosines on labels are the same to this model; it is asked once. */
+  async meaning(): Promise<MeaningCosines> {
+    if (this.#meaning) return this.#meaning
+    const vectors = await this.#embedder.embed([...meaningLabels])
+    const rows = new Map(meaningLabels.map((label, row) => [label, row * this.dims]))
+    this.#meaning = meaningCosines((label) => vectors.subarray(rows.get(label)!, rows.get(label)! + this.dims))
+    return this.#meaning
   }
 
   /** @returns a lookup that knows the vectors of all `labels`, unit length, and no others */

@@ -1,5 +1,6 @@
 import { tagForm } from '@tagloom/contracts'
 import { cosinesTo, dot, type Standing, standOut } from './cluster-confidence.ts'
+import type { MeaningCosines } from './meaning-cosines.ts'
 import type { Proposal, TagReference, ToResolve, VocabularyTag } from './resolve-tags.ts'
 import { isBroader, meanTheSame } from './same-meaning.ts'
 
@@ -30,6 +31,7 @@ export class KnownTags {
   readonly merged: { label: string; form: string; into: TagReference }[] = []
   #vocabulary: readonly VocabularyTag[]
   #vectorOf: (label: string) => Float32Array
+  #meaning: MeaningCosines
   /** Key a form stands for; null: rejected */
   #byForm = new Map<string, number | null>()
   #meanings: Meaning[] = []
@@ -38,6 +40,7 @@ export class KnownTags {
   constructor(of: ToResolve) {
     this.#vocabulary = of.vocabulary
     this.#vectorOf = of.vectorOf
+    this.#meaning = of.meaning
     const keyOf = new Map(of.vocabulary.map((tag, key) => [tag.id, key]))
     of.vocabulary.forEach((tag, key) => {
       const target = tag.status === 'merged' ? keyOf.get(tag.mergedInto ?? -1) : key
@@ -110,7 +113,12 @@ export class KnownTags {
     for (const { key, form: other, vector: of } of this.#meanings) {
       const cosine = dot(vector, 0, of, 0, vector.length)
       // Words last, because few come so far: to compare them costs more than the product.
-      if (cosine <= most || !meanTheSame(cosine, form, other) || (key !== null && isBroader(form, other))) continue
+      if (
+        cosine <= most ||
+        !meanTheSame(cosine, this.#meaning.same, form, other) ||
+        (key !== null && isBroader(form, other))
+      )
+        continue
       nearest = key
       most = cosine
     }

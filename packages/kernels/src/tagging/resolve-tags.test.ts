@@ -1,5 +1,6 @@
 import { tagForm } from '@tagloom/contracts'
 import { describe, expect, it } from 'vitest'
+import { bundledMeaning } from './meaning-cosines.ts'
 import { type ClusterToTag, resolveTags, type ToResolve, type VocabularyTag } from './resolve-tags.ts'
 
 const vectors: Record<string, number[]> = {
@@ -34,7 +35,15 @@ const tag = (
   parentId,
 })
 const resolve = (clusters: ClusterToTag[], vocabulary: VocabularyTag[], more: Partial<ToResolve> = {}) => {
-  const of = { clusters, vocabulary, vectorOf, mode: 'prefer', tagsPerCluster: 3, ...more } as ToResolve
+  const of = {
+    clusters,
+    vocabulary,
+    vectorOf,
+    meaning: bundledMeaning,
+    mode: 'prefer',
+    tagsPerCluster: 3,
+    ...more,
+  } as ToResolve
   const centroids =
     more.centroids ?? Float32Array.from(clusters.flatMap((_, k) => [k % 3 === 0, k % 3 === 1, k % 3 === 2].map(Number)))
   const resolution = resolveTags({ ...of, centroids })

@@ -1,5 +1,6 @@
 import { FITS, fitsByMeaning, labelConfidence } from './cluster-confidence.ts'
 import { KnownTags, type Layer } from './known-tags.ts'
+import type { MeaningCosines } from './meaning-cosines.ts'
 
 /*
  * From what was proposed for each cluster to the tags that it gets, in one pass over the clusters in their order, so that the same
@@ -51,6 +52,8 @@ export interface ToResolve {
   readonly vocabulary: readonly VocabularyTag[]
   /** Unit vector of a label; must know those of the vocabulary and of all proposals */
   readonly vectorOf: (label: string) => Float32Array
+  /** Of the model that made the vectors */
+  readonly meaning: MeaningCosines
   readonly mode: VocabularyMode
   readonly tagsPerCluster: number
 }

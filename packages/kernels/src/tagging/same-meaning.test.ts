@@ -1,5 +1,6 @@
 import { tagForm } from '@tagloom/contracts'
 import { expect, it } from 'vitest'
+import { bundledMeaning } from './meaning-cosines.ts'
 import { areToldApart, meanTheSame } from './same-meaning.ts'
 
 it.each([
@@ -23,8 +24,8 @@ it.each([
   ['gas limit increase', 'gas limit decrease'],
   ['public key', 'private key'],
 ])('tells apart, however near they are: %s, %s', (a, b) => {
-  expect(meanTheSame(0.97, tagForm(a), tagForm(b))).toBe(false)
-  expect(meanTheSame(0.97, tagForm(b), tagForm(a))).toBe(false)
+  expect(meanTheSame(0.97, bundledMeaning.same, tagForm(a), tagForm(b))).toBe(false)
+  expect(meanTheSame(0.97, bundledMeaning.same, tagForm(b), tagForm(a))).toBe(false)
 })
 
 it.each([
@@ -36,10 +37,10 @@ it.each([
   ['key exchange', 'exchange of keys'],
 ])('does not tell apart what a model finds the same: %s, %s', (a, b) => {
   expect(areToldApart(tagForm(a), tagForm(b))).toBe(false)
-  expect(meanTheSame(0.93, tagForm(a), tagForm(b))).toBe(true)
-  expect(meanTheSame(0.89, tagForm(a), tagForm(b))).toBe(false)
+  expect(meanTheSame(0.93, bundledMeaning.same, tagForm(a), tagForm(b))).toBe(true)
+  expect(meanTheSame(0.89, bundledMeaning.same, tagForm(a), tagForm(b))).toBe(false)
 })
 
 it('believes no cosine of labels that are the same tokens to the model', () => {
-  expect(meanTheSame(1, tagForm('año'), tagForm('ano'))).toBe(false)
+  expect(meanTheSame(1, bundledMeaning.same, tagForm('año'), tagForm('ano'))).toBe(false)
 })

@@ -4,15 +4,15 @@
  * and "Vue 3" 0.92, and labels that its tokeniser reads alike ("año", "ano") have 1.
  */
 
-/** Cosine from which two labels mean the same. At 0.9 all-MiniLM joins "e-mail" with "email address", and parts "ECDSA" from "EdDSA". */
-const SAME_MEANING = 0.9
-
 /** From here on two labels of different forms are the same tokens to the model: it did not tell them apart, so it says nothing of them. */
 const SAME_TOKENS = 0.999_99
 
-/** @param cosine of the labels' vectors @param a form of one label, see tagForm @param b form of the other */
-export const meanTheSame = (cosine: number, a: string, b: string): boolean =>
-  cosine >= SAME_MEANING && cosine < SAME_TOKENS && !areToldApart(a, b)
+/**
+ * @param cosine of the labels' vectors @param same the model's cosine of labels that mean the same, see meaning-cosines
+ * @param a form of one label, see tagForm @param b form of the other
+ */
+export const meanTheSame = (cosine: number, same: number, a: string, b: string): boolean =>
+  cosine >= same && cosine < SAME_TOKENS && !areToldApart(a, b)
 
 /** Whether words that only one of two labels has make them two things: a number or a letter that counts, a "not", opposites. */
 export function areToldApart(a: string, b: string): boolean {

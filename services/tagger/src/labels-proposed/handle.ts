@@ -141,6 +141,7 @@ async function resolve(
     vocabulary: of.vocabulary.map(({ embedding: _, ...tag }) => ({ ...tag, parentId: parents.get(tag.id) ?? null })),
     labels: of.labels,
     vectors,
+    meaning: await deps.vectors.meaning(),
     mode: options.vocabulary ?? jobOptionDefaults.vocabulary,
     tagsPerCluster: options.tags_per_cluster ?? jobOptionDefaults.tags_per_cluster,
   }

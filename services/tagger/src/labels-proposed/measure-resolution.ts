@@ -25,6 +25,7 @@ export function measureResolution(metrics: JobMetrics, resolved: Resolved, vocab
     vocabulary_reuse_rate: clusterTags.length === 0 ? null : fromVocabulary / clusterTags.length,
     new_tags: newTags.length,
     merged_tags: merged.length,
+    same_meaning_cosine: resolved.sameMeaningCosine,
     singleton_tags: [...uses.values()].filter((count) => count === 1).length,
     duplicate_pairs_left: resolved.duplicatePairsLeft,
     clusters_without_tags: clusterNos.length - best.size,

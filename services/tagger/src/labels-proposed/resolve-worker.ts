@@ -5,7 +5,7 @@ import {
   type StoredCluster,
   type StoredTag,
 } from '@tagloom/database'
-import { type Proposal, type Resolution, resolveTags, type VocabularyMode } from '@tagloom/kernels'
+import { type MeaningCosines, type Proposal, type Resolution, resolveTags, type VocabularyMode } from '@tagloom/kernels'
 import { answerParent } from '@tagloom/service-kit/worker'
 import type { ClusterPhrases } from '../clusters-formed/phrases.ts'
 
@@ -21,6 +21,8 @@ export interface ResolveInput {
   /** Every label of proposals and vocabulary, and its vector [labels × dims] */
   readonly labels: readonly string[]
   readonly vectors: Float32Array
+  /** Of the model that made the vectors */
+  readonly meaning: MeaningCosines
   readonly mode: VocabularyMode
   readonly tagsPerCluster: number
 }
@@ -30,14 +32,12 @@ export interface Resolved {
   readonly clusterNos: readonly number[]
   /** Pairs of the clusters' tags that look alike to a person but are two */
   readonly duplicatePairsLeft: number
+  readonly sameMeaningCosine: number
 }
-
-/** Two tags nearer than this look like duplicates; those nearer than the merging threshold are one already. */
-const LOOKS_ALIKE = 0.85
 
 async function resolve(input: ResolveInput): Promise<Resolved> {
   const { clusters, proposals, phrases } = await read(input)
-  const { vectors, labels, vocabulary, mode, tagsPerCluster } = input
+  const { vectors, labels, vocabulary, meaning, mode, tagsPerCluster } = input
   const dims = labels.length === 0 ? 0 : vectors.length / labels.length
   const rows = new Map(labels.map((label, row) => [label, row]))
   const vectorOf = (label: string) => {
@@ -56,11 +56,12 @@ async function resolve(input: ResolveInput): Promise<Resolved> {
     proposals: proposals.get(no) ?? [],
     shares: new Map(phrases.get(no)?.vocabulary.map(([form, coverage, precision]) => [form, { coverage, precision }])),
   }))
-  const resolution = resolveTags({ clusters: toTag, centroids, vocabulary, vectorOf, mode, tagsPerCluster })
+  const resolution = resolveTags({ clusters: toTag, centroids, vocabulary, vectorOf, meaning, mode, tagsPerCluster })
   return {
     resolution,
     clusterNos: clusters.map(({ no }) => no),
-    duplicatePairsLeft: alike(usedLabels(resolution, vocabulary), vectorOf),
+    duplicatePairsLeft: countAlike(usedLabels(resolution, vocabulary), vectorOf, meaning.alike),
+    sameMeaningCosine: meaning.same,
   }
 }
 
@@ -90,14 +91,15 @@ function usedLabels(resolution: Resolution, vocabulary: ResolveInput['vocabulary
   return [...new Set(used)].filter((label) => label !== undefined)
 }
 
-function alike(labels: readonly string[], vectorOf: (label: string) => Float32Array): number {
+/** Those that mean the same are one already. */
+function countAlike(labels: readonly string[], vectorOf: (label: string) => Float32Array, alike: number): number {
   const vectors = labels.map(vectorOf)
   let pairs = 0
   for (let i = 1; i < vectors.length; i++) {
     for (let j = 0; j < i; j++) {
       let cosine = 0
       for (let d = 0; d < vectors[i]!.length; d++) cosine += vectors[i]![d]! * vectors[j]![d]!
-      if (cosine >= LOOKS_ALIKE) pairs++
+      if (cosine >= alike) pairs++
     }
   }
   return pairs
