@@ -58,7 +58,7 @@ function singular(word: string): string {
   if (word.length < 3) return word
   const known = irregular.get(word)
   if (known !== undefined) return known
-  if (word.length < 4 || noPlurals.has(word) || word.endsWith('sis')) return word
+  if (word.length < 4 || noPlurals.has(word) || /(?:sis|js)$/.test(word)) return word
   if (inIe.test(word)) return word.slice(0, -1)
   if (/[^ea]ies$/.test(word)) return `${word.slice(0, -3)}y`
   // "caches" and "matches" look alike: both words lose the e that one of them has in the singular.

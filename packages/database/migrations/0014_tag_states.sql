@@ -1,6 +1,7 @@
 DROP INDEX "tag_decisions_one";--> statement-breakpoint
 ALTER TABLE "tag_decisions" ADD COLUMN "into_id" integer;--> statement-breakpoint
 ALTER TABLE "tags" ADD COLUMN "own_status" text DEFAULT 'proposed' NOT NULL;--> statement-breakpoint
+ALTER TABLE "tags" ADD COLUMN "joined_once" boolean DEFAULT false NOT NULL;--> statement-breakpoint
 CREATE INDEX "tag_decisions_page" ON "tag_decisions" USING btree ("wiki_id","page_id","tag_id") WHERE page_id is not null;--> statement-breakpoint
 CREATE INDEX "tag_decisions_whole" ON "tag_decisions" USING btree ("tag_id") WHERE page_id is null or decided_by <> 'import';--> statement-breakpoint
 CREATE INDEX "tag_decisions_into" ON "tag_decisions" USING btree ("into_id") WHERE into_id is not null;--> statement-breakpoint
@@ -17,3 +18,6 @@ WHERE t."source" = 'imported'
   OR (t."status" = 'approved' AND NOT EXISTS (SELECT FROM "tag_decisions" d WHERE d."tag_id" = t."id" AND d."page_id" IS NULL));--> statement-breakpoint
 -- Decisions bear the name of their key, and these are what the pipeline decides by itself.
 UPDATE "api_keys" SET "name" = "name" || ' (key ' || "id" || ')' WHERE lower(btrim("name")) IN ('import', 'tagloom');
+--> statement-breakpoint
+UPDATE "tags" t SET "joined_once" = true
+WHERE EXISTS (SELECT FROM "tag_decisions" d WHERE d."tag_id" = t."id" AND d."decision" = 'merged' AND d."decided_by" = 'tagloom');

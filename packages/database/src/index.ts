@@ -243,7 +243,7 @@ export {
   type StageRow,
   sumBatchResults,
 } from './stages.ts'
-export { approveLabel, approveTag, mergeTag, rejectTag } from './tag-decisions.ts'
+export { approveLabel, approveTag, joinTags, mergeTag, rejectTag } from './tag-decisions.ts'
 export { standingParents } from './tag-parents.ts'
 export { listTags, type TagRow } from './tag-reading.ts'
 export { countPages, createWiki, listWikis, readWiki, type WikiRow } from './wikis.ts'

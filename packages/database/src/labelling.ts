@@ -138,12 +138,14 @@ export interface StoredTag {
   readonly mergedInto: number | null
   readonly mergedByPerson: boolean
   readonly parentId: number | null
+  /** A rule merged it once */
+  readonly joinedOnce: boolean
   /** Of `model`; null where it has none of that */
   readonly embedding: Float32Array | null
 }
 
 const vocabularyColumns = sql`
-  id, label, normalised as form, status, merged_into as "mergedInto", parent_id as "parentId",
+  id, label, normalised as form, status, merged_into as "mergedInto", parent_id as "parentId", joined_once as "joinedOnce",
   merged_by is not null and merged_by <> ${decidedByTagloom} as "mergedByPerson"`
 
 /** Every tag of the wiki in the order of their ids. */
@@ -165,7 +167,7 @@ export async function holdVocabulary(tx: Transaction, wikiId: number, known: rea
   const { rows } = await tx.orm.execute<Omit<StoredTag, 'embedding'> & Record<string, unknown>>(sql`
     select ${vocabularyColumns}
     from tags where wiki_id = ${wikiId} order by id`)
-  const parts = ['id', 'label', 'form', 'status', 'mergedInto', 'mergedByPerson', 'parentId'] as const
+  const parts = ['id', 'label', 'form', 'status', 'mergedInto', 'mergedByPerson', 'parentId', 'joinedOnce'] as const
   return rows.length === known.length && rows.every((row, at) => parts.every((part) => row[part] === known[at]![part]))
 }
 
@@ -208,9 +210,9 @@ export async function createTags(
   const list = <Value>(pick: (tag: TagToCreate) => Value) => sql.param(tags.map(pick))
   await tx.orm.execute(sql`
     with made as (
-    insert into tags (wiki_id, label, normalised, status, source, merged_into, merged_by, embedding, model, created_by_job)
+    insert into tags (wiki_id, label, normalised, status, source, merged_into, merged_by, joined_once, embedding, model, created_by_job)
     select ${of.wikiId}, t.label, t.form, t.status, t.source, t.merged_into,
-      case when t.status = 'merged' then ${decidedByTagloom} end, decode(t.embedding, 'hex'), ${of.model}, ${of.jobId}
+      case when t.status = 'merged' then ${decidedByTagloom} end, t.status = 'merged', decode(t.embedding, 'hex'), ${of.model}, ${of.jobId}
     from unnest(${list((t) => t.label)}::text[], ${list((t) => t.form)}::text[], ${list((t) => t.status)}::text[],
       ${list((t) => t.source)}::text[], ${list((t) => t.mergedInto)}::int[], ${list((t) => bytesOf(t.embedding).toString('hex'))}::text[])
       with ordinality as t (label, form, status, source, merged_into, embedding, at)

@@ -1,8 +1,8 @@
-import { decidedByTagloom, tagForm, tagFormVersion } from '@tagloom/contracts'
+import { tagForm, tagFormVersion } from '@tagloom/contracts'
 import { sql } from 'drizzle-orm'
 import type { Database, Transaction } from './database.ts'
 import { type FormedTag, planForms } from './plan-forms.ts'
-import { settleTagStates } from './tag-states.ts'
+import { joinTags } from './tag-decisions.ts'
 import { lockVocabulary } from './vocabulary-lock.ts'
 
 /**
@@ -37,16 +37,9 @@ async function renewFormsOfWiki(tx: Transaction, wikiId: number, formOf: (label:
   await tx.orm.execute(sql`
     update tags t set normalised = f.form
     from unnest(${ids}::int[], ${sql.param(forms.map(({ form }) => form))}::text[]) as f (id, form) where t.id = f.id`)
-  for (const { id, into } of merges) await merge(tx, wikiId, id, into)
+  for (const { id, into } of merges)
+    await tx.orm.execute(sql`
+      update tags set parent_id = nullif(${into}, id) where wiki_id = ${wikiId} and parent_id = ${id}`)
+  await joinTags(tx, wikiId, merges)
   return merges.length
-}
-
-/** As mergeTag, but of nobody's choice: the status of the tag that stays is left as it is. */
-async function merge(tx: Transaction, wikiId: number, id: number, into: number): Promise<void> {
-  await tx.orm.execute(sql`
-    update tags set parent_id = nullif(${into}, id) where wiki_id = ${wikiId} and parent_id = ${id}`)
-  await tx.orm.execute(sql`
-    insert into tag_decisions (wiki_id, tag_id, into_id, decision, decided_by)
-    values (${wikiId}, ${id}, ${into}, 'merged', ${decidedByTagloom})`)
-  await settleTagStates(tx, [id, into])
 }

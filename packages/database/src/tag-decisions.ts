@@ -1,4 +1,4 @@
-import { tagForm } from '@tagloom/contracts'
+import { decidedByTagloom, tagForm } from '@tagloom/contracts'
 import { sql } from 'drizzle-orm'
 import type { Transaction } from './database.ts'
 import { type Decide, findTagId } from './decisions.ts'
@@ -66,4 +66,26 @@ async function decideAboutTag(
         values (${d.wikiId}, ${tagId}, ${intoId}, ${kind}, ${d.decidedBy}, clock_timestamp()) returning id`)
   await settleTagStates(tx, intoId === null ? [tagId] : [tagId, intoId])
   return Number(rows[0]!.id)
+}
+
+/**
+ * Merges that a rule makes: the status of a tag that stays is left as it is, people can take them back, and no rule makes them again. With
+ * the vocabulary in hold.
+ */
+export async function joinTags(
+  tx: Transaction,
+  wikiId: number,
+  joins: readonly { readonly id: number; readonly into: number }[],
+): Promise<void> {
+  if (joins.length === 0) return
+  const ids = sql.param(joins.map(({ id }) => id))
+  await tx.orm.execute(sql`
+    insert into tag_decisions (wiki_id, tag_id, into_id, decision, decided_by)
+    select ${wikiId}, j.id, j.into_id, 'merged', ${decidedByTagloom}
+    from unnest(${ids}::int[], ${sql.param(joins.map(({ into }) => into))}::int[]) as j (id, into_id)`)
+  await tx.orm.execute(sql`update tags set joined_once = true where id = any(${ids}::int[])`)
+  await settleTagStates(
+    tx,
+    joins.flatMap(({ id, into }) => [id, into]),
+  )
 }

@@ -5,12 +5,14 @@ import {
   completeJob,
   ensureTags,
   holdVocabulary,
+  listDecisions,
   listTags,
   mergeTag,
   readJob,
   readStages,
   readVocabulary,
   rejectTag,
+  revokeDecision,
 } from '@tagloom/database'
 import { whenWaitingForLocks } from '@tagloom/database/testing'
 import { afterAll, beforeAll, expect, test, vi } from 'vitest'
@@ -229,6 +231,25 @@ test('matches labels before it holds the vocabulary, again where that changed, a
   expect(labels.length).toBeGreaterThan(0)
   expect(labels.filter((label) => proposed.some((tag) => tag.label === label))).toEqual([])
   await end(jobId)
+})
+
+test('two spellings that people gave become one tag by a decision, which a person takes back and no run makes again', async () => {
+  const wikiId = await tagger.wiki()
+  await approve(wikiId, ['E-mail', 'Re-sign', 'Resign'])
+  await approve(wikiId, ['Email'])
+  const states = async () =>
+    (await readVocabulary(tagger.deps.db, wikiId, ''))
+      .filter(({ label }) => /mail|sign/i.test(label))
+      .map(({ label, status }) => `${label} ${status}`)
+  const apart = ['E-mail approved', 'Re-sign approved', 'Resign approved', 'Email approved']
+  await run(wikiId, { vocabulary: 'only' })
+  expect(await states()).toEqual([...apart.slice(0, 3), 'Email merged'])
+  const decisions = await listDecisions(tagger.deps.db, { wikiId, limit: 10 })
+  expect(decisions).toMatchObject([{ kind: 'merged', tag: 'Email', into: 'E-mail', decidedBy: 'tagloom' }])
+  await tagger.deps.db.transaction((tx) => revokeDecision(tx, wikiId, decisions[0]!.id))
+  expect(await states()).toEqual(apart)
+  await run(wikiId, { vocabulary: 'only' })
+  expect(await states()).toEqual(apart)
 })
 
 test('a tag whose parent was rejected gets the one that stands in its place in the next run', async () => {

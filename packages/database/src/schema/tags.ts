@@ -1,6 +1,7 @@
 import { sql } from 'drizzle-orm'
 import {
   bigint,
+  boolean,
   doublePrecision,
   index,
   integer,
@@ -36,6 +37,8 @@ export const tags = pgTable(
     /** Where a merged tag went in the end: a tag that is not merged itself */
     mergedInto: integer('merged_into'),
     mergedBy: text('merged_by'),
+    /** A rule merged it once, by its meaning, letters or form: no rule does so again, whatever people made of that */
+    joinedOnce: boolean('joined_once').notNull().default(false),
     /** A broader tag of an upper layer, as a job found it; whether it still stands above it, see tag-parents */
     parentId: integer('parent_id'),
     /** float32 little-endian of the label, by `model` */

@@ -3,6 +3,7 @@ import { cosinesTo, dot, type Standing, standOut } from './cluster-confidence.ts
 import type { MeaningCosines } from './meaning-cosines.ts'
 import type { Proposal, TagReference, ToResolve, VocabularyTag } from './resolve-tags.ts'
 import { isBroader, meanTheSame } from './same-meaning.ts'
+import { lettersOf, spellTheSame } from './spellings.ts'
 
 /** The centroids of one layer [clusters × dims], and which row is which cluster's. */
 export interface Layer {
@@ -34,6 +35,8 @@ export class KnownTags {
   #meaning: MeaningCosines
   /** Key a form stands for; null: rejected */
   #byForm = new Map<string, number | null>()
+  /** The same by the letters of the form */
+  #byLetters = new Map<string, Meaning[]>()
   #meanings: Meaning[] = []
   #approved = new Map<Layer, readonly Approved[]>()
 
@@ -45,7 +48,7 @@ export class KnownTags {
     of.vocabulary.forEach((tag, key) => {
       const target = tag.status === 'merged' ? keyOf.get(tag.mergedInto ?? -1) : key
       const dead = target === undefined || of.vocabulary[target]!.status === 'rejected'
-      this.#remember(tag.form, dead ? null : target)
+      this.#remember(tag.form, dead ? null : target, of.vectorOf(tag.label))
       // What was merged by its meaning is not held against others: one step after the other they would come far from the tag.
       if (tag.status === 'merged' && !tag.mergedByPerson && !dead) return
       this.#meanings.push({ key: dead ? null : target, form: tag.form, vector: of.vectorOf(tag.label) })
@@ -75,32 +78,38 @@ export class KnownTags {
 
   /** @returns the key of the tag whose form the label has; undefined where there is none, or it may not come back */
   find(label: string): number | undefined {
-    return this.#ofForm(tagForm(label)) ?? undefined
+    return this.#ofForm(tagForm(label), label) ?? undefined
   }
 
   /** @returns the key of the tag that the proposal stands for, made where need be; undefined when it may not come back */
   take(proposal: Proposal): number | undefined {
     const form = tagForm(proposal.label)
-    const known = this.#ofForm(form)
+    const known = this.#ofForm(form, proposal.label)
     if (known !== undefined) return known ?? undefined
     const vector = this.#vectorOf(proposal.label)
     const same = this.#nearest(form, vector)
     if (same === null) return undefined
     if (same !== undefined) {
       this.merged.push({ label: proposal.label, form, into: this.reference(same) })
-      this.#remember(form, same)
+      this.#remember(form, same, vector)
       return same
     }
     const key = this.#vocabulary.length + this.newTags.length
     this.newTags.push({ label: proposal.label, form, source: proposal.method })
     this.#meanings.push({ key, form, vector })
-    this.#remember(form, key)
+    this.#remember(form, key, vector)
     return key
   }
 
-  /** null: rejected; undefined: unknown */
-  #ofForm(form: string): number | null | undefined {
-    return this.#byForm.has(form) ? this.#byForm.get(form) : this.#byForm.get(compact(form))
+  /** What the form stands for, or another spelling of it, the nearest first. null: rejected; undefined: unknown */
+  #ofForm(form: string, label: string): number | null | undefined {
+    const known = this.#byForm.get(form)
+    const spelled = known === undefined ? this.#byLetters.get(lettersOf(form)) : undefined
+    if (spelled === undefined) return known
+    const vector = this.#vectorOf(label)
+    const same = spelled.filter((other) => spellTheSame(vector, other.vector, this.#meaning.sameSpelling))
+    const nearness = (of: Meaning) => dot(vector, 0, of.vector, 0, vector.length)
+    return same.sort((a, b) => nearness(b) - nearness(a))[0]?.key
   }
 
   /**
@@ -125,12 +134,11 @@ export class KnownTags {
     return nearest
   }
 
-  /** Under its form and without spaces: "data base" is "database". */
-  #remember(form: string, key: number | null): void {
+  #remember(form: string, key: number | null, vector: Float32Array): void {
     this.#byForm.set(form, key)
-    if (!this.#byForm.has(compact(form))) this.#byForm.set(compact(form), key)
+    const letters = lettersOf(form)
+    const spelled = this.#byLetters.get(letters)
+    if (spelled) spelled.push({ key, form, vector })
+    else this.#byLetters.set(letters, [{ key, form, vector }])
   }
 }
-
-/** Between digits a space stays: "1 10" (1.10) is not "11 0" (11.0). */
-const compact = (form: string): string => form.replace(/(?<!\p{N}) | (?!\p{N})/gu, '')

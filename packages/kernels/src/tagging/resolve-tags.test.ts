@@ -33,6 +33,7 @@ const tag = (
   mergedInto,
   mergedByPerson: false,
   parentId,
+  joinedOnce: false,
 })
 const resolve = (clusters: ClusterToTag[], vocabulary: VocabularyTag[], more: Partial<ToResolve> = {}) => {
   const of = {
@@ -177,6 +178,56 @@ describe('resolving proposals', () => {
   it('takes spellings with and without a space for one tag', () => {
     const found = resolve([cluster(0, ['data base']), cluster(1, ['database'])], [], { mode: 'free' })
     expect(found.newTags).toHaveLength(1)
+  })
+
+  it('takes the same letters for one tag only where their meanings are near, and the nearest of them', () => {
+    const known: Record<string, number[]> = {
+      resign: [1, 0, 0],
+      're-sign': [0.3, 0.954, 0],
+      'res ign': [0.8, 0, 0.6],
+      're sig n': [0.85, 0.1, 0.517],
+    }
+    const of = (label: string, ...vocabulary: VocabularyTag[]) =>
+      resolve([cluster(0, [label])], vocabulary, {
+        mode: 'free',
+        vectorOf: (one) => Float32Array.from(known[one] ?? [0, 0, 0]),
+      })
+    expect(of('re-sign', tag(1, 'resign', 'rejected')).of(0)).toEqual(['re-sign'])
+    expect(of('res ign', tag(1, 'resign', 'rejected')).of(0)).toEqual([])
+    expect(of('re sig n', tag(1, 'resign', 'approved'), tag(2, 'res ign', 'rejected')).of(0)).toEqual([])
+    // Of a script that the model cannot read
+    expect(of('ภาษา ไทย', tag(1, 'ภาษาไทย', 'approved')).of(0)).toEqual(['ภาษาไทย'])
+  })
+
+  it('joins tags that are spellings of one thing: to the approved one, of equals to the oldest', () => {
+    const near = (label: string) => Float32Array.from(label === 'e-mail' ? [0.8, 0.6, 0] : [1, 0, 0])
+    const join = (...vocabulary: VocabularyTag[]) => {
+      const found = resolve([cluster(0, ['Emails'])], vocabulary, { mode: 'free', vectorOf: near })
+      return [found.joined, found.of(0)]
+    }
+    const [mail, email] = [tag(1, 'e-mail', 'approved'), tag(2, 'Email', 'approved')]
+    expect(join(mail, email)).toEqual([[{ id: 2, into: 1 }], ['e-mail']])
+    expect(join({ ...mail, status: 'proposed' }, email)).toEqual([[{ id: 1, into: 2 }], ['Email']])
+    expect(join(mail, { ...email, joinedOnce: true })).toEqual([[], ['Email']])
+    expect(join({ ...mail, joinedOnce: true }, email)).toEqual([[], ['Email']])
+    expect(join({ ...mail, status: 'rejected' }, email)).toEqual([[], ['Email']])
+  })
+
+  it('takes what was merged into a tag that is joined, and what stood below it, along', () => {
+    const vocabulary = [
+      tag(1, 'e-mail', 'approved'),
+      tag(2, 'Email', 'approved', null, 1),
+      tag(3, 'garden', 'merged', 2),
+      tag(4, 'boats', 'proposed', null, 2),
+    ]
+    const vectorOf = (label: string) => Float32Array.from(label === 'boats' ? [0, 1, 0] : [1, 0, 0])
+    const clusters = [cluster(0, ['garden', 'boats'], { parentNo: 1 }), cluster(1, ['e-mail'], { layer: 1 })]
+    const found = resolve(clusters, vocabulary, {
+      mode: 'free',
+      vectorOf,
+      centroids: Float32Array.from([1, 0, 0, 1, 0, 0]),
+    })
+    expect([found.joined, found.of(0), found.parents]).toEqual([[{ id: 2, into: 1 }], ['e-mail', 'boats'], []])
   })
 
   it('keeps numbers apart that are one only without their points', () => {

@@ -1,12 +1,14 @@
 import { FITS, fitsByMeaning, labelConfidence } from './cluster-confidence.ts'
 import { KnownTags, type Layer } from './known-tags.ts'
 import type { MeaningCosines } from './meaning-cosines.ts'
+import { type Joined, joinSpellings, withJoined } from './spellings.ts'
 
 /*
  * From what was proposed for each cluster to the tags that it gets, in one pass over the clusters in their order, so that the same
  * proposals and vocabulary give the same tags whoever proposed them when.
  *
- * A proposal's way: form known? → rejected: dropped; merged: stands for its target; else that tag. Form new? → the label that means the
+ * Tags of the vocabulary that are spellings of one thing are joined first.
+ * A proposal's way: form known, or the same letters of near meaning? → rejected: dropped; merged: stands for its target; else that tag. Form new? → the label that means the
  * same, most nearly: a rejected one: dropped; a living one, or one that a person merged: merged into that tag, which is remembered; none: a
  * new tag, if the mode allows one.
  * Modes: `prefer` takes tags of the vocabulary that fit, and proposals only for clusters that none fits, the fewer the more of the wiki the
@@ -26,6 +28,8 @@ export interface VocabularyTag {
   readonly mergedByPerson: boolean
   /** The broader tag that an earlier run gave it, where that stands above it still */
   readonly parentId: number | null
+  /** A rule merged it before, by its meaning or its letters */
+  readonly joinedOnce: boolean
 }
 
 export interface Proposal {
@@ -74,11 +78,15 @@ export interface Resolution {
   readonly newTags: readonly { readonly label: string; readonly form: string; readonly source: 'keyphrases' | 'llm' }[]
   /** New forms that mean what another tag means */
   readonly merged: readonly { readonly label: string; readonly form: string; readonly into: TagReference }[]
+  /** Tags of the vocabulary that are spellings of one thing */
+  readonly joined: readonly Joined[]
   /** A broader tag for tags that have none yet */
   readonly parents: readonly { readonly tag: TagReference; readonly parent: TagReference }[]
 }
 
-export function resolveTags(of: ToResolve): Resolution {
+export function resolveTags(given: ToResolve): Resolution {
+  const joined = joinSpellings(given.vocabulary, given.vectorOf, given.meaning.sameSpelling)
+  const of = { ...given, vocabulary: withJoined(given.vocabulary, joined) }
   const tags = new KnownTags(of)
   const layers = layerCentroids(of)
   const clusterTags: ResolvedClusterTag[] = []
@@ -95,7 +103,7 @@ export function resolveTags(of: ToResolve): Resolution {
       clusterTags.push({ clusterNo: cluster.no, tag: tags.reference(key), confidence, method, rank })
     })
   }
-  return { clusterTags, newTags: tags.newTags, merged: tags.merged, parents: parentsOf(of, tags, chosenOf) }
+  return { clusterTags, newTags: tags.newTags, merged: tags.merged, joined, parents: parentsOf(of, tags, chosenOf) }
 }
 
 interface Chosen {

@@ -7,6 +7,7 @@ import {
   finishStep,
   holdVocabulary,
   type Job,
+  joinTags,
   readForClusters,
   readJob,
   readVocabulary,
@@ -163,8 +164,8 @@ async function save(
   const progress = await finishStep(tx, job.id, 'label')
   owe(...metrics.toMessages(context))
   owe(toMessage(events.jobProgressed, { ...ids, stage: 'label', ...progress, unit: 'steps' }, context))
-  const { newTags, merged } = resolved.resolution
-  if (newTags.length + merged.length > 0) {
+  const { newTags, merged, joined } = resolved.resolution
+  if (newTags.length + merged.length + joined.length > 0) {
     const revision = `labels.${job.id}`
     owe(toMessage(events.vocabularyChanged, { wiki_id: job.wikiId, revision, reason: 'labels' }, context))
   }
@@ -174,7 +175,7 @@ async function save(
   return { tags, clusters, seconds, whole: await closeStage(tx, job.id, 'label'), batches: progress.total }
 }
 
-/** Writes new, merged and broader tags and the clusters' tags. @returns how many different tags the clusters have */
+/** Writes joined, new, merged and broader tags and the clusters' tags. @returns how many different tags the clusters have */
 async function store(
   tx: Transaction,
   job: Job,
@@ -182,6 +183,7 @@ async function store(
   of: { resolution: Resolution; vocabulary: readonly StoredTag[]; vectorOf: (label: string) => Float32Array },
 ): Promise<number> {
   const { resolution, vectorOf } = of
+  await joinTags(tx, job.wikiId, resolution.joined)
   const place = { wikiId: job.wikiId, jobId: job.id, model: deps.vectors.modelId }
   const created = await createTags(
     tx,

@@ -8,7 +8,7 @@ import type { Resolved } from './resolve-worker.ts'
  */
 export function measureResolution(metrics: JobMetrics, resolved: Resolved, vocabulary: readonly StoredTag[]): void {
   const { clusterNos } = resolved
-  const { clusterTags, newTags, merged } = resolved.resolution
+  const { clusterTags, newTags, merged, joined } = resolved.resolution
   metrics.increment('clusters_labelled', clusterNos.length)
   metrics.increment('cluster_tags', clusterTags.length)
   metrics.increment('tags_created', newTags.length)
@@ -24,7 +24,7 @@ export function measureResolution(metrics: JobMetrics, resolved: Resolved, vocab
   metrics.setDetail('vocabulary', {
     vocabulary_reuse_rate: clusterTags.length === 0 ? null : fromVocabulary / clusterTags.length,
     new_tags: newTags.length,
-    merged_tags: merged.length,
+    merged_tags: merged.length + joined.length,
     same_meaning_cosine: resolved.sameMeaningCosine,
     singleton_tags: [...uses.values()].filter((count) => count === 1).length,
     duplicate_pairs_left: resolved.duplicatePairsLeft,
