@@ -1,182 +1,32 @@
 import { whenDrained } from '@tagloom/bus/testing'
-import { type CloudEvent, events, type JobOptions, type MetricSample, toMessage } from '@tagloom/contracts'
+import { events, toMessage } from '@tagloom/contracts'
 import {
   addPageTag,
   approveTag,
-  createJob,
   createTags,
-  freezeJobPages,
   lockPage,
   planStage,
   readJob,
   readWiki,
   rejectPageTag,
   rejectTag,
-  saveClusterTags,
-  saveEmbeddings,
-  startNextJob,
-  storeClustering,
-  storePages,
 } from '@tagloom/database'
-import { createTestWiki } from '@tagloom/database/testing'
-import { Registry } from '@tagloom/service-kit'
-import { openTestDeps, type TestDeps } from '@tagloom/service-kit/testing'
-import fastify, { type FastifyInstance } from 'fastify'
+import fastify from 'fastify'
 import { afterAll, beforeAll, expect, onTestFinished, test, vi } from 'vitest'
-import { buildApp } from './app.ts'
-import { environment } from './config.ts'
 import { JobTagsCache } from './propagate-batch/job-tags.ts'
+import { model, openPropagators, type PropagatorsUnderTest, proposed, vector } from './testing.ts'
 import { forgetOnChange } from './vocabulary-changed/forget.ts'
 
-const dims = 8
-const model = 'test-model'
-const pages = 60
-let deps: TestDeps<typeof environment>
-const apps: FastifyInstance[] = []
-const seen: CloudEvent[] = []
-const stopFollowing = new AbortController()
-
+let propagators: PropagatorsUnderTest
+let deps: PropagatorsUnderTest['deps']
+let seen: PropagatorsUnderTest['seen']
+let { prepare, propagate, whenCompleted, completed, samplesOf, tagsOf } = {} as PropagatorsUnderTest
 beforeAll(async () => {
-  deps = await openTestDeps('propagator', environment, { BATCH_INSERT_SIZE: '7' })
-  const following = deps.bus.follow({ subjects: ['tagloom.v1.>'], signal: stopFollowing.signal })
-  void (async () => {
-    for await (const { envelope } of following) seen.push(envelope)
-  })()
-  for (const caching of [true, false]) {
-    const app = buildApp({
-      ...deps,
-      config: { ...deps.config, ENABLE_QUERY_CACHING: caching },
-      registry: new Registry(),
-    })
-    await app.ready()
-    apps.push(app)
-  }
+  propagators = await openPropagators()
+  ;({ deps, seen, prepare, propagate, whenCompleted, completed, samplesOf, tagsOf } = propagators)
+  for (const caching of [true, false]) await propagators.start(caching)
 })
-afterAll(async () => {
-  await Promise.all(apps.map((app) => app.close()))
-  stopFollowing.abort()
-  await deps.close()
-})
-
-/** A unit vector along one axis with a little of another. */
-const vector = (axis: number, other = (axis + 1) % dims) => {
-  const v = new Float32Array(dims)
-  v[axis] = 0.98
-  v[other] = Math.sqrt(1 - 0.98 ** 2)
-  return v
-}
-
-interface Prepared {
-  readonly wikiId: number
-  readonly jobId: string
-  readonly pageIds: readonly number[]
-  readonly tagIds: readonly number[]
-}
-
-/** Pages 0 to 49 in clusters 0 and 1, the rest outside; page 59 without text. Tags 0 and 1 on the clusters. */
-async function prepare(options: JobOptions = {}, count = pages): Promise<Prepared> {
-  const wikiId = await createTestWiki(deps.db)
-  await storePages(
-    deps.db,
-    wikiId,
-    Array.from({ length: count }, (_, k) => ({
-      externalId: `p${k}`,
-      title: `Page ${k}`,
-      text: 'x',
-      goldLabel: null,
-      tags: undefined,
-    })),
-  )
-  const { rows } = await deps.db.pool.query<{ id: string }>('select id from pages where wiki_id = $1 order by id', [
-    wikiId,
-  ])
-  const pageIds = rows.map(({ id }) => Number(id))
-  const ids = await deps.db.transaction(async (tx) => {
-    await createJob(tx, { wikiId, options })
-    const { id: jobId } = (await startNextJob(tx, wikiId))!
-    await freezeJobPages(tx, jobId, wikiId, model)
-    await saveEmbeddings(
-      tx,
-      model,
-      dims,
-      pageIds.map((pageId, k) => ({
-        pageId,
-        contentHash: 'h',
-        tokens: 3,
-        vector: k === 59 ? null : vector(k < 25 ? 0 : k < 50 ? 1 : 5),
-      })),
-    )
-    const of = (label: string, embedding: Float32Array) =>
-      ({ label, form: label, status: 'proposed', mergedInto: null, source: 'keyphrases', embedding }) as const
-    const tagIds = await createTags(tx, { wikiId, jobId, model }, [of('alpha', vector(0)), of('beta', vector(1))])
-    await planStage(tx, jobId, 'label', [], { extraSteps: 1 })
-    return { jobId, tagIds }
-  })
-  await store(ids.jobId, pageIds, ids.tagIds)
-  return { wikiId, pageIds, ...ids }
-}
-
-async function store(jobId: string, pageIds: readonly number[], tagIds: readonly number[]): Promise<void> {
-  const cluster = (no: number) => ({
-    no,
-    layer: 0,
-    parentNo: null,
-    chosen: true,
-    size: 25,
-    strength: 0.9,
-    centroid: vector(no),
-    joinThreshold: 0.5,
-    lineageId: `${jobId}-${no}`,
-    lineageEvent: 'born' as const,
-    lineageFrom: [],
-  })
-  const members = pageIds
-    .slice(0, 50)
-    .map((pageId, k) => ({ layer: 0, pageId, clusterNo: k < 25 ? 0 : 1, strength: 0.9, attached: false }))
-  await deps.db.transaction(async (tx) => {
-    if (pageIds.length > 0)
-      await storeClustering(tx, jobId, {
-        clusters: [cluster(0), cluster(1)],
-        members,
-        found: { pageIds: new Float64Array(), layers: [] },
-        figures: {},
-      })
-    const method = 'keyphrases' as const
-    await saveClusterTags(
-      tx,
-      jobId,
-      tagIds.map((tagId, clusterNo) => ({ clusterNo, tagId, confidence: 0.9, method, rank: 0 })),
-    )
-  })
-}
-
-async function propagate({ wikiId, jobId }: Prepared): Promise<void> {
-  const data = { wiki_id: wikiId, job_id: jobId, clusters: 2, tags: 2 }
-  await deps.bus.publish(toMessage(events.clustersTagged, data, { source: 'tagger' }))
-  await whenCompleted(jobId)
-}
-
-async function whenCompleted(jobId: string): Promise<void> {
-  await vi.waitFor(() => expect(completed(jobId)).toBeTruthy(), { timeout: 20_000, interval: 20 })
-  await whenDrained(deps.bus)
-}
-
-const samplesOf = (jobId: string) =>
-  seen
-    .filter(({ type }) => type === events.metricsSampled.type)
-    .map(({ data }) => data as MetricSample)
-    .filter(({ job_id }) => job_id === jobId)
-
-const completed = (jobId: string) =>
-  seen.find(({ type, data }) => type === events.jobCompleted.type && (data as { job_id: string }).job_id === jobId)
-
-async function tagsOf(jobId: string): Promise<{ page: number; tag: number; origin: string; written: string }[]> {
-  const { rows } = await deps.db.pool.query(
-    `select page_id::int as page, tag_id as tag, origin, confidence, xmin::text as written from page_tags where job_id = $1 order by 1, 2`,
-    [jobId],
-  )
-  return rows
-}
+afterAll(() => propagators.close())
 
 test('tags pages from their clusters in batches, completes the job once and moves the pointer of the wiki', async () => {
   const run = await prepare()
@@ -232,12 +82,10 @@ test('puts no tag where people decided against it, and counts each as a conflict
 test('compares every batch with the tags that were approved when the job was planned, and heeds a rejection at once', async () => {
   const run = await prepare({ confidence_threshold: 0.1 }, 57)
   const by = { wikiId: run.wikiId, decidedBy: 'tester' }
-  const of = (label: string, embedding: Float32Array) =>
-    ({ label, form: label, status: 'proposed', mergedInto: null, source: 'keyphrases', embedding }) as const
   const place = { wikiId: run.wikiId, jobId: run.jobId, model }
   // Pages 50 to 56 are in no cluster and near to both; the one that is approved beforehand is theirs by similarity.
   const [early, late] = (await deps.db.transaction((tx) =>
-    createTags(tx, place, [of('early', vector(5)), of('late', vector(5))]),
+    createTags(tx, place, [proposed('early', vector(5)), proposed('late', vector(5))]),
   )) as [number, number]
   await deps.db.transaction((tx) => approveTag(tx, by, early))
   let decided = false
@@ -363,4 +211,11 @@ test('leaves the pointer of the wiki where it is after a dry run', async () => {
   await propagate(run)
   expect((await readWiki(deps.db, run.wikiId))?.currentJobId).toBeNull()
   expect((await tagsOf(run.jobId)).length).toBe(50)
+})
+
+test('gives pages the tags of their clusters where the vectors of the tags are of another model by now', async () => {
+  const run = await prepare()
+  await deps.db.pool.query(`update tags set model = 'newer' where wiki_id = $1`, [run.wikiId])
+  await propagate(run)
+  expect(new Set((await tagsOf(run.jobId)).map(({ page }) => page)).size).toBe(50)
 })

@@ -15,7 +15,7 @@ import { breathe } from './breathe.ts'
 /** What the batches of a job have in common. */
 export interface JobTags extends TagsOfClusters {
   readonly tagIds: readonly number[]
-  /** Rows of tags that a person rejected since the clusters got them */
+  /** Rows of tags that a person rejected since the clusters got them, or merged into a rejected one */
   readonly rejected: ReadonlySet<number>
   readonly layers: readonly number[]
 }
@@ -63,7 +63,8 @@ async function loadJobTags(db: Database, job: Job): Promise<JobTags> {
   const used = new Set(clusterTags.map(({ tagId }) => tagId))
   const approved = job.options.vocabulary === 'free' ? new Set<number>() : await readJobVocabulary(db, job.id)
   const wanted = (tag: StoredTag) => used.has(tag.id) || (approved.has(tag.id) && tag.embedding !== null)
-  const tags = (await readVocabulary(db, job.wikiId, model)).filter(wanted)
+  const vocabulary = await readVocabulary(db, job.wikiId, model)
+  const tags = vocabulary.filter(wanted)
   const rows = new Map(tags.map(({ id }, row) => [id, row]))
   const dims = tags.find(({ embedding }) => embedding)?.embedding?.length ?? 0
   const tagVectors = new Float32Array(tags.length * dims)
@@ -80,15 +81,28 @@ async function loadJobTags(db: Database, job: Job): Promise<JobTags> {
   }
   return {
     tagIds: tags.map(({ id }) => id),
-    rejected: new Set(tags.flatMap(({ status }, row) => (status === 'rejected' ? [row] : []))),
+    rejected: rejectedRows(tags, vocabulary),
     layers: await readLayers(db, job.id),
     byCluster,
     tagVectors,
     dims,
-    // A wiki without a topic has no tags, and so nothing that pages could be compared with.
-    background: await background(tagVectors, dims ? await readVectorSample(db, job.id, model, SAMPLE_PAGES) : [], dims),
+    background: dims
+      ? await background(tagVectors, await readVectorSample(db, job.id, model, SAMPLE_PAGES), dims)
+      : nothingToCompare(tags.length),
   }
 }
+
+/** A merged tag is shown as the one that it went into, which need not be among the job's. */
+function rejectedRows(tags: readonly StoredTag[], vocabulary: readonly StoredTag[]): Set<number> {
+  const rejected = new Set(vocabulary.flatMap(({ id, status }) => (status === 'rejected' ? [id] : [])))
+  return new Set(tags.flatMap(({ id, mergedInto }, row) => (rejected.has(mergedInto ?? id) ? [row] : [])))
+}
+
+/** A wiki without a topic has no tags; where another model made the vectors since, membership alone speaks for those of clusters. */
+const nothingToCompare = (tags: number): TagBackground => ({
+  mean: new Float32Array(tags),
+  spread: new Float32Array(tags),
+})
 
 /** In pieces, so that the event loop stays free. */
 async function background(
@@ -100,7 +114,7 @@ async function background(
   sample.forEach((vector, row) => {
     pages.set(vector, row * dims)
   })
-  const tags = dims === 0 ? 0 : tagVectors.length / dims
+  const tags = tagVectors.length / dims
   const whole = { mean: new Float32Array(tags), spread: new Float32Array(tags) }
   for (let from = 0; from < tags; from += TAGS_AT_ONCE) {
     const part = tagBackground(tagVectors.subarray(from * dims, (from + TAGS_AT_ONCE) * dims), pages, dims)
