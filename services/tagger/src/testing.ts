@@ -34,7 +34,7 @@ const pageOf = (topic: number, k: number) => {
 export interface TaggerUnderTest {
   readonly deps: TestDeps<typeof environment>
   readonly seen: CloudEvent[]
-  start(variables?: Partial<TestDeps<typeof environment>['config']>): Promise<FastifyInstance>
+  start(variables?: Partial<TestDeps<typeof environment>['config']>, registry?: Registry): Promise<FastifyInstance>
   /** A wiki of 48 pages in four topics */
   wiki(): Promise<number>
   /** A running job of the wiki whose pages are embedded and clustered by topic, in two layers */
@@ -61,8 +61,8 @@ export async function openTagger(variables: Record<string, string> = {}): Promis
     deps,
     seen,
     when,
-    async start(config = {}) {
-      const app = await buildApp({ ...deps, config: { ...deps.config, ...config }, registry: new Registry() })
+    async start(config = {}, registry = new Registry()) {
+      const app = await buildApp({ ...deps, config: { ...deps.config, ...config }, registry })
       await app.ready()
       apps.push(app)
       return app

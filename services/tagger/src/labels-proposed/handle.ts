@@ -54,11 +54,15 @@ export async function handleLabelsProposed(
   message: Message<typeof events.labelsProposed>,
   deps: LabelDeps,
 ): Promise<void> {
+  const { wiki_id: wikiId, job_id: jobId } = message.data
+  // Of all attempts: what the first ones looked up and took belongs to the job too.
+  const metrics = JobMetrics.of(deps, { wikiId, jobId, service: 'tagger' })
+  metrics.startStage('label', 'resolve')
   let done: Done | undefined
   for (let attempt = 1; ; attempt++) {
     try {
       await handleOnce(deps, message, async () => {
-        const save = await matchLabels(message, deps, attempt)
+        const save = await matchLabels(message, deps, metrics, attempt)
         return async (tx, owe) => {
           done = await save(tx, owe)
         }
@@ -81,14 +85,13 @@ export async function handleLabelsProposed(
 async function matchLabels(
   message: Message<typeof events.labelsProposed>,
   deps: LabelDeps,
+  metrics: JobMetrics,
   attempt: number,
 ): Promise<(tx: Transaction, owe: Owe) => Promise<Done | undefined>> {
   const { wiki_id, job_id } = message.data
   const { modelId } = deps.vectors
   const job = await readJob(deps.db, job_id)
   if (job) requireModel(job, deps)
-  const metrics = JobMetrics.of(deps, { wikiId: wiki_id, jobId: job_id, service: 'tagger' })
-  metrics.startStage('label', 'resolve')
   const proposed = await readProposed(deps, job_id)
   const known =
     attempt === 1

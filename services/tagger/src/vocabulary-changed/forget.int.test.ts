@@ -85,25 +85,3 @@ test('tags that one tagger made and decisions of the gateway are seen by every r
     expect(vocabularies.counts.misses).toBe(misses)
   }
 }, 60_000)
-
-test('labels are the same without caches', async () => {
-  const run = async (caching: boolean) => {
-    const alone = await openTagger()
-    try {
-      await alone.start({ ENABLE_QUERY_CACHING: caching })
-      const wikiId = await alone.wiki()
-      await alone.deps.db.transaction((tx) => ensureTags(tx, wikiId, ['Sailing', 'Tax law'], 'human'))
-      const tags = []
-      for (let k = 0; k < 2; k++) {
-        const jobId = await alone.clusteredJob(wikiId)
-        await alone.label(wikiId, jobId)
-        tags.push(await alone.tagsOf(jobId))
-        await alone.deps.db.transaction((tx) => completeJob(tx, jobId, {}))
-      }
-      return tags
-    } finally {
-      await alone.close()
-    }
-  }
-  expect(await run(false)).toEqual(await run(true))
-}, 90_000)
