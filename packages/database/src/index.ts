@@ -123,25 +123,16 @@ export {
 export {
   type ClusterPage,
   type ClusterTagRow,
-  createTags,
-  freezeJobVocabulary,
-  holdVocabulary,
   type Membership,
   type PageInClusters,
   readClusterPages,
   readClusterTags,
   readForClusters,
-  readJobVocabulary,
   readLayers,
   readMemberships,
   readPagesInClusters,
-  readVocabulary,
-  type StoredTag,
   saveClusterTags,
   saveForClusters,
-  saveTagEmbeddings,
-  saveTagParents,
-  type TagToCreate,
 } from './labelling.ts'
 export {
   beginLlmCall,
@@ -246,4 +237,15 @@ export {
 export { approveLabel, approveTag, joinTags, mergeTag, rejectTag } from './tag-decisions.ts'
 export { standingParents } from './tag-parents.ts'
 export { listTags, type TagRow } from './tag-reading.ts'
+export {
+  createTags,
+  freezeJobVocabulary,
+  holdVocabulary,
+  readJobVocabulary,
+  readVocabulary,
+  type StoredTag,
+  saveTagEmbeddings,
+  saveTagParents,
+  type TagToCreate,
+} from './vocabulary.ts'
 export { countPages, createWiki, listWikis, readWiki, type WikiRow } from './wikis.ts'

@@ -1,12 +1,16 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import {
+  createJob,
   createTags,
   type Database,
   ensureTags,
   listDecisions,
   mergeTag,
+  readForClusters,
   readVocabulary,
   revokeDecision,
+  saveForClusters,
+  saveTagEmbeddings,
   type TagToCreate,
 } from './index.ts'
 import { createTestWiki, openTestDatabase } from './testing.ts'
@@ -53,3 +57,41 @@ test('tells a merge of a person from one of a job', async () => {
 })
 
 const floats = Float32Array.from([1, 0])
+
+test('many tags, vectors and values of clusters are stored in pieces, all of them and in their order', async () => {
+  const wikiId = await createTestWiki(db)
+  const of = { wikiId, jobId: 'many', model: 'm' }
+  const made = Array.from({ length: 1_201 }, (_, k): TagToCreate => {
+    const label = `tag ${1_201 - k}`
+    return { label, form: label, status: 'proposed', mergedInto: null, source: 'llm', embedding: Float32Array.of(k, 1) }
+  })
+  const ids = await db.transaction((tx) => createTags(tx, of, made))
+  expect(ids).toEqual(ids.toSorted((a, b) => a - b))
+  const vocabulary = await readVocabulary(db, wikiId, 'm')
+  expect(vocabulary.map(({ id }) => id)).toEqual(ids)
+  expect(vocabulary.map(({ label, embedding }) => [label, embedding![0]])).toEqual(
+    made.map(({ label, embedding }) => [label, embedding[0]]),
+  )
+  const newer = ids.map((id, k) => ({ id, embedding: Float32Array.of(-k, 2) }))
+  await db.transaction((tx) => saveTagEmbeddings(tx, 'newer', newer))
+  expect((await readVocabulary(db, wikiId, 'newer')).map(({ embedding }) => embedding)).toEqual(
+    newer.map(({ embedding }) => embedding),
+  )
+
+  const job = (await db.transaction((tx) => createJob(tx, { wikiId, options: {} })))!
+  await db.pool.query(
+    `insert into clusters (job_id, no, layer, chosen, size, strength, centroid, join_threshold, lineage_id, lineage_event)
+     select $1, no, 0, true, 2, 0.8, '', 0, no::text, 'born' from generate_series(0, 8) no`,
+    [job.id],
+  )
+  const values = Array.from({ length: 9 }, (_, no) => ({ no, value: `"${no}" \\ é ${'x'.repeat(200_000)}` }))
+  await db.transaction((tx) =>
+    saveForClusters(
+      tx,
+      job.id,
+      'proposals',
+      values.map(({ no, value }) => ({ no, json: JSON.stringify(value) })),
+    ),
+  )
+  expect([...(await readForClusters(db, job.id, 'proposals'))]).toEqual(values.map(({ no, value }) => [no, value]))
+})

@@ -50,17 +50,17 @@ export async function countPhrases(input: CountInput): Promise<CountResult> {
   }
 }
 
-function phrasesOf(counts: PhraseCounts, input: CountInput): { no: number; value: ClusterPhrases }[] {
-  return input.clusters.map(({ no }) => ({
-    no,
-    value: {
+function phrasesOf(counts: PhraseCounts, input: CountInput): CountResult['phrases'] {
+  return input.clusters.map(({ no }) => {
+    const found: ClusterPhrases = {
       phrases: counts.keyphrases(no, KEYPHRASES),
       vocabulary: input.vocabularyForms.flatMap((form) => {
         const { coverage, precision } = counts.sharesOf(no, form)
         return coverage === 0 ? [] : [[form, coverage, precision] as const]
       }),
-    },
-  }))
+    }
+    return { no, json: JSON.stringify(found) }
+  })
 }
 
 function figures(counts: PhraseCounts, input: CountInput, documents: DocumentSample): TopicFigures {

@@ -23,6 +23,7 @@ export interface CountInput {
 }
 
 export interface CountResult {
-  readonly phrases: readonly { readonly no: number; readonly value: ClusterPhrases }[]
+  /** ClusterPhrases of each cluster as JSON, written in the thread: of a large wiki they are tens of megabytes */
+  readonly phrases: readonly { readonly no: number; readonly json: string }[]
   readonly topics: TopicFigures
 }

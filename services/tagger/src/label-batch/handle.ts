@@ -101,7 +101,7 @@ async function save(
       tx,
       job_id,
       'proposals',
-      nos.map((cluster) => ({ no: cluster, value: proposals.get(cluster) ?? [] })),
+      nos.map((cluster) => ({ no: cluster, json: JSON.stringify(proposals.get(cluster) ?? []) })),
     )
     owe(...metrics.toMessages(context))
     owe(toMessage(events.jobProgressed, { wiki_id, job_id, stage: 'label', ...reached, unit: 'steps' }, context))
