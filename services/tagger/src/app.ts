@@ -5,6 +5,7 @@ import { handleAssignmentRequested } from './assignment-requested/handle.ts'
 import { handleClustersFormed } from './clusters-formed/handle.ts'
 import type { Config } from './config.ts'
 import { handleEmbedBatch } from './embed-batch/handle.ts'
+import { JobClusters } from './job-clusters.ts'
 import { handleJobRequested } from './job-requested/handle.ts'
 import { handleLabelBatch } from './label-batch/handle.ts'
 import { LabelVectors } from './label-vectors.ts'
@@ -24,13 +25,14 @@ export async function buildApp(deps: ServiceDeps<Config>): Promise<FastifyInstan
   measureEmbedder(deps.registry, embedder)
   const vectors = new LabelVectors(embedder, deps.config.ENABLE_QUERY_CACHING)
   const vocabularies = new Vocabularies(deps.db, deps.config.ENABLE_QUERY_CACHING)
-  measureCaches(deps.registry, { label_vectors: vectors, vocabulary: vocabularies.counts })
+  const clusters = new JobClusters(deps.db, deps.config.ENABLE_QUERY_CACHING)
+  measureCaches(deps.registry, { label_vectors: vectors, vocabulary: vocabularies.counts, clusters: clusters.counts })
   forgetOnChange(app, deps.bus, vocabularies)
   const { languageModel, close } = await openLanguageModel(deps)
   app.addHook('onClose', close)
   const stopForgetting = forgetReplies({ ...deps, days: deps.config.LLM_REPLIES_RETENTION_DAYS })
   app.addHook('onClose', stopForgetting)
-  const label = { vectors, vocabularies, languageModel }
+  const label = { vectors, vocabularies, clusters, languageModel }
   const job = { failsJob: true }
   consumeEvents(app, deps, [
     on(events.jobRequested, { ...job, concurrency: 2 }, (message, d) =>

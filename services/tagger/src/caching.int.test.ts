@@ -14,6 +14,7 @@ async function lookups(tagger: TaggerUnderTest, registry: Registry) {
   const prometheus = (outcome: string) =>
     lines.reduce((sum, line) => sum + (line.includes(`"${outcome}"`) ? Number(line.split(' ')[1]) : 0), 0)
   return {
+    clusters: lines.filter((line) => line.includes('cache="clusters"')).map((line) => Number(line.split(' ')[1])),
     record: { hits: record('cache_hits'), misses: record('cache_misses') },
     prometheus: { hits: prometheus('hits'), misses: prometheus('misses') },
   }
@@ -28,9 +29,11 @@ async function run(caching: boolean) {
     await tagger.start({ ENABLE_QUERY_CACHING: caching }, registry)
     const wikiId = await tagger.wiki()
     await db.transaction((tx) => ensureTags(tx, wikiId, ['Sailing', 'Tax law'], 'human'))
+    // Where no language model is configured these are keyphrases, four clusters a batch.
+    const options = { labeller: 'llm' } as const
     const tags = []
     for (let k = 0; k < 2; k++) {
-      const jobId = await tagger.clusteredJob(wikiId)
+      const jobId = await tagger.clusteredJob(wikiId, options)
       using _ = k === 1 ? importWhileMatching(tagger, { wikiId, jobId }) : undefined
       await tagger.label(wikiId, jobId)
       const { rows } = await db.pool.query(
@@ -64,7 +67,11 @@ test('labels are the same to the last bit without caches, and record and Prometh
   const [cached, uncached] = [await run(true), await run(false)]
   expect(uncached.tags).toEqual(cached.tags)
   expect(cached.tags[1]!.length).toBeGreaterThanOrEqual(6)
-  expect(cached.prometheus.hits).toBeGreaterThan(0)
+  // Two jobs of two batches.
+  expect([cached.clusters, uncached.clusters]).toEqual([
+    [2, 2],
+    [0, 4],
+  ])
   expect(cached.record).toEqual(cached.prometheus)
   expect(uncached.prometheus.hits).toBe(0)
   expect(uncached.record).toEqual(uncached.prometheus)

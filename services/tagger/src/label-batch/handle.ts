@@ -7,7 +7,6 @@ import {
   readForClusters,
   readJob,
   readLlmCalls,
-  readStoredClusters,
   saveForClusters,
 } from '@tagloom/database'
 import type { Proposal } from '@tagloom/kernels'
@@ -57,7 +56,7 @@ async function propose(
   nos: readonly number[],
   metrics: JobMetrics,
 ): Promise<Map<number, Proposal[]>> {
-  const clusters = await readStoredClusters(deps.db, job.id)
+  const clusters = await deps.clusters.of(job, metrics.countLookups)
   const phrases = await readForClusters<ClusterPhrases>(deps.db, job.id, 'keyphrases', nos)
   const limit = Math.max(8, (job.options.tags_per_cluster ?? 5) * PROPOSALS_A_TAG)
   const started = performance.now()
