@@ -50,7 +50,7 @@ export interface Prepared {
   readonly tagIds: readonly number[]
 }
 
-export interface PageTagWritten {
+interface PageTagWritten {
   readonly page: number
   readonly tag: number
   readonly origin: string
@@ -129,7 +129,8 @@ async function prepare({ db }: Pick<TestDeps, 'db'>, options: JobOptions, count:
   const wikiId = await createTestWiki(db)
   const blank = { text: 'x', goldLabel: null, tags: undefined }
   const toStore = Array.from({ length: count }, (_, k) => ({ ...blank, externalId: `p${k}`, title: `Page ${k}` }))
-  const { pageIds } = await storePages(db, wikiId, toStore)
+  const stored = await storePages(db, wikiId, toStore)
+  const pageIds = stored.pageIds.toSorted((a, b) => a - b)
   const ids = await db.transaction(async (tx) => {
     await createJob(tx, { wikiId, options })
     const { id: jobId } = (await startNextJob(tx, wikiId))!
