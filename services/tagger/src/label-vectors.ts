@@ -9,6 +9,13 @@ const MOST = 20_000
 /** Vectors that are taken apart before the event loop has its turn */
 const LABELS_AT_ONCE = 2_000
 
+/** How vectors are asked for. */
+export interface Asking {
+  readonly tell?: TellLookups
+  /** Thousands of labels take seconds: it ends the wait */
+  readonly signal?: AbortSignal
+}
+
 /**
  * Vectors of labels. What a label means to a model never changes, so this cache is never stale, whatever happens to the vocabulary;
  * ENABLE_QUERY_CACHING=false does without.
@@ -39,7 +46,7 @@ export class LabelVectors {
   }
 
   /** @returns a lookup that knows the vectors of all `labels`, unit length, and no others */
-  async of(labels: Iterable<string>, tell?: TellLookups): Promise<(label: string) => Float32Array> {
+  async of(labels: Iterable<string>, { tell, signal }: Asking = {}): Promise<(label: string) => Float32Array> {
     const known = new Map<string, Float32Array>()
     const missing: string[] = []
     for (const label of new Set(labels)) {
@@ -51,7 +58,7 @@ export class LabelVectors {
     this.misses += missing.length
     tell?.({ hits: known.size, misses: missing.length })
     if (missing.length > 0) {
-      const vectors = await this.#embedder.embed(missing)
+      const vectors = await this.#embedder.embed(missing, 'document', signal)
       for (const [row, label] of missing.entries()) {
         const vector = vectors.slice(row * this.dims, (row + 1) * this.dims)
         known.set(label, vector)

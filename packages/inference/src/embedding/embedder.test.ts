@@ -128,8 +128,14 @@ describe('the embedder with the bundled model', () => {
   it('gives up at once when it is told to, and goes on with other work', async () => {
     const given = new AbortController()
     const work = embedder.embedPages(pages, given.signal)
+    const labels = embedder.embed(
+      pages.map(({ title }) => title),
+      'document',
+      given.signal,
+    )
     given.abort(new Error('cancelled'))
     await expect(work).rejects.toThrow('cancelled')
+    await expect(labels).rejects.toThrow('cancelled')
     expect((await embedder.embedPages(pages.slice(0, 2))).stats.pages).toBe(2)
   })
 

@@ -62,9 +62,9 @@ export interface Embedder {
   readonly clippedCosine: number | undefined
   /**
    * Vectors [texts × dims] row-major of short texts, each cut to the model's limit; zeros for a text that the model has no words for, as of a
-   * script that it was not made for.
+   * script that it was not made for. An aborted signal rejects at once.
    */
-  embed(texts: readonly string[], as?: 'document' | 'query'): Promise<Float32Array>
+  embed(texts: readonly string[], as?: 'document' | 'query', signal?: AbortSignal): Promise<Float32Array>
   /** An aborted signal rejects at once; what a worker has in hand (tenths of a second) still ends. */
   embedPages(pages: readonly Page[], signal?: AbortSignal): Promise<PageVectors>
   /** Totals since opening. */
@@ -145,11 +145,15 @@ class PooledEmbedder implements Embedder {
     this.clippedCosine = pool.clippedCosine
   }
 
-  async embed(texts: readonly string[], as: 'document' | 'query' = 'document'): Promise<Float32Array> {
+  async embed(
+    texts: readonly string[],
+    as: 'document' | 'query' = 'document',
+    signal?: AbortSignal,
+  ): Promise<Float32Array> {
     const prefix = as === 'query' ? this.#spec.queryPrefix : this.#spec.documentPrefix
     const most = this.#spec.maxTokens * 5
     const sizes = texts.map((text) => Math.min(most, text.length))
-    return (await this.#spread(sizes, (rows) => ({ prefix, texts: rows.map((r) => texts[r]!) }))).vectors
+    return (await this.#spread(sizes, (rows) => ({ prefix, texts: rows.map((r) => texts[r]!) }), signal)).vectors
   }
 
   async embedPages(pages: readonly Page[], signal?: AbortSignal): Promise<PageVectors> {

@@ -60,7 +60,8 @@ async function propose(
   const phrases = await readForClusters<ClusterPhrases>(deps.db, job.id, 'keyphrases', nos)
   const limit = Math.max(8, (job.options.tags_per_cluster ?? 5) * PROPOSALS_A_TAG)
   const started = performance.now()
-  const keyphrases = await proposeKeyphrases(nos, { clusters, phrases, limit }, deps.vectors, metrics.countLookups)
+  const asking = { tell: metrics.countLookups, signal: message.signal }
+  const keyphrases = await proposeKeyphrases(nos, { clusters, phrases, limit }, deps.vectors, asking)
   if (job.options.labeller !== 'llm') {
     // One call of the labeller a batch, whatever stands behind it.
     const latency_ms = performance.now() - started

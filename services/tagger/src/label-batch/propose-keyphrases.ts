@@ -1,9 +1,8 @@
 import { setImmediate } from 'node:timers/promises'
 import type { StoredCluster } from '@tagloom/database'
 import { labelConfidence, type Proposal, rankPhrases } from '@tagloom/kernels'
-import type { TellLookups } from '@tagloom/service-kit'
 import type { ClusterPhrases } from '../clusters-formed/phrases.ts'
-import type { LabelVectors } from '../label-vectors.ts'
+import type { Asking, LabelVectors } from '../label-vectors.ts'
 import { type LayerCentroids, layerCentroids } from './layer-centroids.ts'
 
 export interface ToPropose {
@@ -19,10 +18,10 @@ export async function proposeKeyphrases(
   clusterNos: readonly number[],
   of: ToPropose,
   vectors: LabelVectors,
-  tell?: TellLookups,
+  asking: Asking,
 ): Promise<Map<number, Proposal[]>> {
   const labels = clusterNos.flatMap((no) => (of.phrases.get(no)?.phrases ?? []).map(({ label }) => label))
-  const vectorOf = await vectors.of(labels, tell)
+  const vectorOf = await vectors.of(labels, asking)
   const layers = layerCentroids(of.clusters)
   const layerOf = new Map(of.clusters.map(({ no, layer }) => [no, layers.get(layer)!]))
   const proposals = new Map<number, Proposal[]>()
@@ -30,6 +29,7 @@ export async function proposeKeyphrases(
     proposals.set(no, propose(no, of, layerOf.get(no)!, vectorOf))
     // One cluster takes milliseconds; between two the event loop is free.
     await setImmediate()
+    asking.signal?.throwIfAborted()
   }
   return proposals
 }

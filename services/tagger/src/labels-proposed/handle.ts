@@ -99,7 +99,7 @@ async function matchLabels(
       : await readVocabulary(deps.db, wiki_id, modelId)
   const match = async (vocabulary: readonly StoredTag[]): Promise<Matched> => {
     const labels = [...new Set([...proposed, ...vocabulary.map(({ label }) => label)])]
-    const vectorOf = await deps.vectors.of(labels, metrics.countLookups)
+    const vectorOf = await deps.vectors.of(labels, { tell: metrics.countLookups, signal: message.signal })
     const resolved = job && (await resolve({ job, vocabulary, labels, vectorOf }, deps, message.signal))
     return { vocabulary, vectorOf, resolved }
   }
