@@ -4,8 +4,10 @@ import { type MeaningCosines, meaningCosines, meaningLabels } from '@tagloom/ker
 import type { TellLookups } from '@tagloom/service-kit'
 import { LRUCache } from 'lru-cache'
 
-/** Labels kept: some 30 MB of vectors at 384 dimensions. */
-const MOST = 20_000
+/** Of all labels that are kept: some 20,000 at 384 dimensions */
+const MOST_BYTES = 32 << 20
+/** Text of two bytes a character, and some 100 for the rest of an entry. */
+const bytesOf = (vector: Float32Array, label: string) => vector.byteLength + 2 * label.length + 100
 /** Vectors that are taken apart before the event loop has its turn */
 const LABELS_AT_ONCE = 2_000
 
@@ -33,7 +35,7 @@ export class LabelVectors {
     this.modelId = embedder.modelId
     this.dims = embedder.dims
     this.#embedder = embedder
-    this.#cache = caching ? new LRUCache({ max: MOST }) : undefined
+    this.#cache = caching ? new LRUCache({ maxSize: MOST_BYTES, sizeCalculation: bytesOf }) : undefined
   }
 
   /** From which cosines on labels are the same to this model; it is asked once. */
