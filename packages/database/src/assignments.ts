@@ -3,6 +3,7 @@ import { and, eq, type SQL, sql } from 'drizzle-orm'
 import type { Database, Executor, Transaction } from './database.ts'
 import type { PageToPlan } from './embeddings.ts'
 import { assignments } from './schema/assignments.ts'
+import { notGivenSince } from './shown-tags.ts'
 import { floatsOf } from './vectors.ts'
 
 /*
@@ -161,7 +162,7 @@ export interface AssignedPageRow {
   readonly tags: readonly { readonly label: string; readonly confidence: number }[]
 }
 
-/** The pages of an assignment, with the tags of the cluster that took each and of those that hold it. */
+/** The pages of an assignment, with the tags of the cluster that took each and of those that hold it, less what people decided. */
 export async function readAssignedPages(db: Executor, id: string): Promise<AssignedPageRow[]> {
   const { rows } = await db.orm.execute<AssignedPageRow & Record<string, unknown>>(sql`
     with recursive up as (
@@ -171,19 +172,24 @@ export async function readAssignedPages(db: Executor, id: string): Promise<Assig
       union all
       select c.job_id, up.leaf, c.no, c.parent_no from up join clusters c on c.job_id = up.job_id and c.no = up.parent_no
     ), named as (
-      select up.leaf, t.label, max(x.confidence) as confidence
+      select up.leaf, t.id as tag_id, t.label, max(x.confidence) as confidence
       from up join cluster_tags x on x.job_id = up.job_id and x.cluster_no = up.no
         join tags o on o.id = x.tag_id join tags t on t.id = coalesce(o.merged_into, o.id) and t.status <> 'rejected'
-      group by up.leaf, t.label
+      group by up.leaf, t.id, t.label
     ), tags_of as (
-      select leaf, json_agg(json_build_object('label', label, 'confidence', confidence) order by confidence desc, label) as tags
-      from named group by leaf
+      select a.page_id, json_agg(json_build_object('label', n.label, 'confidence', n.confidence) order by n.confidence desc, n.label) as tags
+      from assigned_pages a join assignments s on s.id = a.assignment_id join named n on n.leaf = a.cluster_no
+      where a.assignment_id = ${id} and not exists (
+        select from tag_decisions d left join tags r on r.id = d.tag_id
+        where d.wiki_id = s.wiki_id and d.page_id = a.page_id
+          and (d.decision = 'locked' or (d.decision = 'rejected' and coalesce(r.merged_into, r.id) = n.tag_id and ${notGivenSince})))
+      group by a.page_id
     )
     select p.external_id as id, p.title, a.outcome, a.similarity, a.cluster_no as "clusterNo", c.lineage_id as "lineageId",
       coalesce(n.tags, '[]') as tags
     from assigned_pages a join assignments s on s.id = a.assignment_id join pages p on p.id = a.page_id
       left join clusters c on c.job_id = s.job_id and c.no = a.cluster_no
-      left join tags_of n on n.leaf = a.cluster_no
+      left join tags_of n on n.page_id = a.page_id
     where a.assignment_id = ${id} order by p.id`)
   return rows
 }

@@ -1,8 +1,7 @@
-import { decidedByImport } from '@tagloom/contracts'
 import { sql } from 'drizzle-orm'
 import { copyRows } from './copy.ts'
 import type { Executor, Transaction } from './database.ts'
-import { notTakenFromPage } from './shown-tags.ts'
+import { notGivenSince, notTakenFromPage } from './shown-tags.ts'
 import { floatsOf } from './vectors.ts'
 
 /** Ids of the job's pages, in their order. */
@@ -60,10 +59,7 @@ export async function readPageDecisions(
       left join tags same on same.wiki_id = ${wikiId} and t.id is not null
         and coalesce(same.merged_into, same.id) = coalesce(t.merged_into, t.id)
     where d.wiki_id = ${wikiId} and d.page_id = any(${sql.param(pageIds)}::bigint[]) and d.decision in ('rejected', 'locked')
-      and not exists (
-        select from tag_decisions a
-        where a.wiki_id = ${wikiId} and a.page_id = d.page_id and a.tag_id = d.tag_id and a.decision = 'added'
-          and a.decided_by <> ${decidedByImport} and (a.created_at, a.id) > (d.created_at, d.id))
+      and ${notGivenSince}
     order by d.page_id`)
   const found = new Map<number, { locked: boolean; rejected: Set<number> }>()
   for (const row of rows) {

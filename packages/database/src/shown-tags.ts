@@ -11,6 +11,12 @@ export const notTakenFromPage = (wikiId: number): SQL => sql`not exists (
     and (d.decided_by = ${decidedByImport} or (l.created_at, l.id) > (d.created_at, d.id))
     and coalesce(r.merged_into, r.id) = coalesce(o.merged_into, o.id))`
 
+/** Whether no person gave the tag back to the page since decision `d` took it from there. */
+export const notGivenSince: SQL = sql`not exists (
+  select from tag_decisions a
+  where a.wiki_id = d.wiki_id and a.page_id = d.page_id and a.tag_id = d.tag_id and a.decision = 'added'
+    and a.decided_by <> ${decidedByImport} and (a.created_at, a.id) > (d.created_at, d.id))`
+
 /**
  * The tags that pages show: those of a job, overlaid by what people decided. In this order:
  * a merged tag stands for the one it was merged into; a rejected tag is shown nowhere; a tag that a person rejected on a page is not

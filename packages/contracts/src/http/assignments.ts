@@ -52,7 +52,8 @@ const AssignedPage = Type.Object(
     cluster_no: Type.Union([Type.Integer(), Type.Null()], { description: "Number of the topic in the run's clusters" }),
     lineage_id: Type.Union([Type.String(), Type.Null()]),
     tags: Type.Array(Type.Object({ label: Type.String(), confidence: Type.Number() }), {
-      description: 'Of the topic and of the broader ones that hold it, surest first',
+      description:
+        'Of the topic and of the broader ones that hold it, surest first, less what people took from the page',
     }),
   },
   { title: 'AssignedPage' },

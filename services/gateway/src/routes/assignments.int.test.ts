@@ -126,6 +126,27 @@ it('gives the pages since the run to the tagger, and shows their topics with the
   expect(nothingLeft).toMatchObject({ status: 202, body: { status: 'completed', pages: [] } })
 })
 
+it('shows no topic that people took from the page, nor any on a page that they locked', async () => {
+  await importPages(pagesFrom(0, 3))
+  await completedRun()
+  await importPages(pagesFrom(3, 4))
+  const { body: asked } = await call('POST', '/assignments')
+  await assignAs(asked.id, 4)
+  const decide = async (body: object) => expect((await call('POST', '/decisions', body)).status).toBe(201)
+  await decide({ kind: 'rejected', page_id: 'page 3', tag: 'Topic' })
+  await decide({ kind: 'locked', page_id: 'page 4' })
+  // Rejected as what it goes into afterwards.
+  await decide({ kind: 'approved', tag: 'Wider' })
+  await decide({ kind: 'rejected', page_id: 'page 5', tag: 'Wider' })
+  await decide({ kind: 'merged', tag: 'Broader', into: 'Wider' })
+  // Given back after it was taken.
+  await decide({ kind: 'rejected', page_id: 'page 6', tag: 'Topic' })
+  await decide({ kind: 'added', page_id: 'page 6', tag: 'Topic' })
+  const { body } = await call('GET', `/assignments/${asked.id}`)
+  const labels = body.pages.map((page: { tags: { label: string }[] }) => page.tags.map(({ label }) => label))
+  expect(labels).toEqual([['Wider'], [], ['Topic'], ['Topic', 'Wider']])
+})
+
 it('leaves to an assignment what it is about to take, until that is lost', async () => {
   await importPages(pagesFrom(0, 3))
   await completedRun()
