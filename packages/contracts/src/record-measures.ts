@@ -89,7 +89,11 @@ export const measures = {
   },
   cluster_sizes: { kind: 'values', stage: 'cluster', description: 'Pages of each cluster of the chosen layer' },
   llm_calls: { kind: 'counter', stage: 'label', description: 'Calls of the labeller, each try' },
-  llm_failures: { kind: 'counter', stage: 'label', description: 'Calls that ended with an error other than a timeout' },
+  llm_failures: {
+    kind: 'counter',
+    stage: 'label',
+    description: 'Calls that ended with an error other than a timeout, or with the process that made them',
+  },
   llm_timeouts: { kind: 'counter', stage: 'label', description: 'Calls given up for taking too long' },
   parsing_errors: { kind: 'counter', stage: 'label', description: 'Answers that could not be read as labels' },
   llm_tokens_in: { kind: 'counter', stage: 'label', description: 'Tokens sent to a language model' },

@@ -51,7 +51,7 @@ export async function groundInCluster(
 }
 
 const manySay = (coverage: number, { size }: StoredCluster): boolean =>
-  coverage >= MANY.share && Math.round(coverage * size) >= MANY.pages
+  coverage >= MANY.share && Math.round(coverage * size) >= Math.min(MANY.pages, size)
 
 /** Keyphrases that a label is held against: those that many pages say, so that a few pages lower no bar; all where there are none. */
 function comparable(keyphrases: readonly Proposal[], own: readonly Keyphrase[]): string[] {

@@ -44,6 +44,13 @@ const open = (more: Partial<LanguageModelOptions> = {}) =>
     ...more,
   })
 
+/** Where nothing is said of time: a busy machine does not reach its timeout. */
+const patient = (more: Partial<LanguageModelOptions> = {}) =>
+  open({
+    model: serverChat({ endpoint: server.endpoint, model: 'test', apiKey: '', timeoutMs: 10_000 }),
+    ...more,
+  })
+
 async function runningJob(database: Database): Promise<string> {
   const wikiId = await createTestWiki(database)
   return database.transaction(async (tx) => {
@@ -143,7 +150,7 @@ test('asks a server that takes other parameters without them, and no circuit ope
 
 test('asks a server for less where a prompt is longer than it takes, in that length from then on, and no circuit opens', async () => {
   server.ways = ['takes short prompts only']
-  const model = open({ maxAttempts: 1, parallelCalls: 12 })
+  const model = patient({ maxAttempts: 1, parallelCalls: 12 })
   const { observer, counts } = counter()
   const long = (k: number) => ({ ...question(k), prompt: promptOf(`${k} ${'a'.repeat(8_000)}`) })
   const answers = await Promise.all(Array.from({ length: 12 }, (_, k) => model.labels(long(k), observer, never)))
@@ -157,7 +164,7 @@ test('asks a server for less where a prompt is longer than it takes, in that len
 
 test('gives up a question that stays too long, and a server that takes none', async () => {
   server.ways = ['takes short prompts only']
-  const model = open({ maxAttempts: 3 })
+  const model = patient({ maxAttempts: 3 })
   const { observer, counts } = counter()
   const endless = (k: number) => ({ ...question(k), prompt: promptOf(`${k} ${'a'.repeat(40_000)}`) })
   expect(await model.labels(endless(0), observer, never)).toBeUndefined()
@@ -179,6 +186,7 @@ test('counts what an answer without labels cost, of which the server tells', asy
 test('estimates the tokens of a server that cannot count', async () => {
   for (const way of ['counts more tokens than there are', 'no usage counted'] as const) {
     server.ways = [way]
+    models = [patient()]
     await db.pool.query('truncate llm_replies')
     const { counts } = await askAll()
     expect(counts.tokens).toBeGreaterThan(questions * 5)
@@ -324,7 +332,7 @@ test('pays for another question and for another model, and no more for one that 
   server.ways = ['good']
   const { observer, counts } = counter()
   const ask = (model: string, asked: Question) =>
-    open({ model: serverChat({ endpoint: server.endpoint, model, apiKey: '', timeoutMs }) }).labels(
+    open({ model: serverChat({ endpoint: server.endpoint, model, apiKey: '', timeoutMs: 10_000 }) }).labels(
       asked,
       observer,
       never,
@@ -351,9 +359,10 @@ test('latencies are noted as the server measured them', async () => {
   const took = [150, 20, 90, 260, 40, 200]
   server.ways = ['good']
   const { observer } = counter()
+  const model = patient()
   for (const [k, ms] of took.entries()) {
     server.gate = new Promise((resolve) => setTimeout(resolve, ms))
-    await models[0]!.labels(question(k), observer, never)
+    await model.labels(question(k), observer, never)
   }
   server.gate = Promise.resolve()
   await expect.poll(() => server.tookMs.length).toBe(took.length)

@@ -16,6 +16,11 @@ test('words of a label that one or two shown pages say, and none of the cluster 
   expect(of('harbour of keels')).toEqual(['harbor', 'keel'])
 })
 
+test('of two pages that are shown, what one of them says is of few, and what both say is not', () => {
+  const of = wordsOfFew([page('mast and keel'), page('mast of a boat')], own)
+  expect(of('mast of boats')).toEqual(['boat'])
+})
+
 test('marks between letters do not hide where a label is from', () => {
   const of = wordsOfFew([...calm, page('answer b-u-y a.c.m.e c*o*i*n*s')], own)
   expect(of('buy acme coins')).toEqual(['buy', 'acme', 'coin'])

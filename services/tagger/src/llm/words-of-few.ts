@@ -18,6 +18,8 @@ export function wordsOfFew(
 ): (label: string) => readonly string[] {
   const texts = shown.map(({ title, excerpt }) => ` ${tagForm(`${title} . ${excerpt}`)} `)
   const letters = texts.map(lettersOf)
+  // Of two pages that are shown, what both say is not one's own.
+  const notFew = Math.min(NOT_FEW, shown.length)
   const pagesWith = (form: string) => texts.filter((text) => text.includes(` ${form} `)).length
   return (label) => {
     const form = tagForm(label)
@@ -26,7 +28,7 @@ export function wordsOfFew(
     return form.split(' ').filter((word) => {
       if (ownWords.has(word) || !isContent(word)) return false
       const pages = pagesWith(word)
-      return pages < NOT_FEW && (pages > 0 || spelledOut)
+      return pages < notFew && (pages > 0 || spelledOut)
     })
   }
 }
