@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import { gzipSync } from 'node:zlib'
 
 /* Ways in which a server that speaks the protocol of OpenAI misbehaves. */
 
@@ -43,6 +44,7 @@ const labels = ['sailing', 'boats']
 const good = JSON.stringify({ tags: labels })
 
 const tooMuch = completion('x'.repeat(1_500_000))
+const packed = gzipSync(Buffer.alloc(8_000_000, ' '))
 
 /** Every way, with what one call of it counts as. */
 export const misbehaviours = {
@@ -80,11 +82,27 @@ export const misbehaviours = {
   'not HTTP at all': ['failure', (_, request) => void request.socket.end('hello\r\n\r\n')],
   'truncated JSON': ['answer', says('{"tags": ["sailing", "boats", "har')],
   'JSON in prose': ['answer', says(`Sure! Here are the tags:\n\n\`\`\`json\n${good}\n\`\`\`\nHope this helps.`)],
+  'answers megabytes in kilobytes': [
+    'failure',
+    (response) => {
+      response.writeHead(200, { 'content-type': 'application/json', 'content-encoding': 'gzip' })
+      response.end(packed)
+    },
+  ],
   'a bare list': ['answer', says('["sailing", "boats"]')],
+  'names an encoding that it does not send': [
+    'failure',
+    (response) => void json(response, completion(good), 200, { 'content-encoding': 'gzip' }),
+  ],
   'no usage counted': ['answer', (response) => void json(response, completion(good, { prompt_tokens: 'many' }))],
+  'an answer nested without end': ['failure', (response) => void json(response, '{"choices":['.repeat(80_000))],
   'counts more tokens than there are': [
     'answer',
     (response) => void json(response, completion(good, { prompt_tokens: 9e15, completion_tokens: 9e15 })),
+  ],
+  'a header without end': [
+    'failure',
+    (_, request) => void request.socket.write(`HTTP/1.1 200 OK\r\nx: ${'y'.repeat(200_000)}`),
   ],
   'a label of half a megabyte': ['unreadable', says(JSON.stringify({ tags: [`a${' '.repeat(500_000)}b`] }))],
   'wrong types': ['unreadable', says('{"tags": [1, null, {"a": 2}]}')],
@@ -117,6 +135,7 @@ export const misbehaviours = {
     (response) => void json(response, message({ content: '<think>Let me see' }, { finish_reason: 'length' })),
   ],
   'thinks first': ['answer', says(`<think>{"tags": ["x"]}?</think>\n${good}`)],
+  'no content': ['failure', (response) => void response.writeHead(204).end()],
   'answers in parts': [
     'answer',
     (response) => void json(response, message({ content: [{ type: 'text', text: good }] })),
