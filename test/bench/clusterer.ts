@@ -11,12 +11,7 @@
  *   cancel_ms                     from the message job.cancelled to the end of the work's thread, at moments spread over a job;
  *                                 rss_after_cancels_mb is the memory then
  */
-import { type ChildProcess, spawn } from 'node:child_process'
-import { once } from 'node:events'
-import { readFileSync } from 'node:fs'
-import { createInterface } from 'node:readline'
 import { setTimeout as delay } from 'node:timers/promises'
-import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { type Bus, connectBus } from '@tagloom/bus'
 import { events, toMessage } from '@tagloom/contracts'
@@ -33,8 +28,8 @@ import {
   startNextJob,
   storePages,
 } from '@tagloom/database'
-import { freePort } from '@tagloom/local-servers'
-import { endsWithBench, ownServers } from './ground/own-servers.ts'
+import { ownServers } from './ground/own-servers.ts'
+import { type ServiceProcess, startService } from './ground/service-process.ts'
 
 const options = {
   pages: { type: 'string', default: '50000' },
@@ -57,7 +52,7 @@ export async function run(args: string[]): Promise<void> {
     await migrate(servers.databaseUrl)
     const wikiId = await fill(db, pages, dims)
     const bus = await connectBus({ url: servers.natsUrl, name: 'bench' })
-    const clusterer = await startClusterer(servers)
+    const clusterer = await startService('clusterer', servers)
     try {
       const times = { jobs: Number(values.jobs), cancels: Number(values.cancels), idleMs: 1000 * Number(values.idle) }
       await measure({ db, bus, clusterer, wikiId, pages, dims }, times)
@@ -74,7 +69,7 @@ export async function run(args: string[]): Promise<void> {
 interface Ground {
   readonly db: Database
   readonly bus: Bus
-  readonly clusterer: Clusterer
+  readonly clusterer: ServiceProcess
   readonly wikiId: number
   readonly pages: number
   readonly dims: number
@@ -154,56 +149,6 @@ async function cancelled(ground: Ground, afterMs: number): Promise<number | null
     await delay(5)
   }
   return Math.round(performance.now() - began)
-}
-
-type Line = Record<string, unknown>
-interface Clusterer {
-  readonly lines: readonly Line[]
-  of(event: string): Line[]
-  /** A value of /proc/<pid>/status, which is Linux only */
-  memoryMb(name: 'VmRSS' | 'VmHWM'): number
-  stop(): Promise<void>
-}
-
-async function startClusterer(servers: { databaseUrl: string; natsUrl: string }): Promise<Clusterer> {
-  const main = fileURLToPath(new URL('../../services/clusterer/src/main.ts', import.meta.url))
-  const child: ChildProcess = spawn(process.execPath, [main], {
-    env: {
-      MALLOC_ARENA_MAX: '2',
-      ...process.env,
-      ORT_DISABLE_TELEMETRY: '1',
-      DATABASE_URL: servers.databaseUrl,
-      NATS_URL: servers.natsUrl,
-      HOST: '127.0.0.1',
-      PORT: String(await freePort()),
-      LOG_LEVEL: 'DEBUG',
-    },
-    stdio: ['ignore', 'pipe', 'inherit'],
-  })
-  endsWithBench(child)
-  const lines: Line[] = []
-  const reading = createInterface({ input: child.stdout! })
-  const ready = Promise.withResolvers<void>()
-  reading.on('line', (text) => {
-    const line = JSON.parse(text) as Line
-    lines.push(line)
-    if (line.event === 'service_ready') ready.resolve()
-  })
-  child.once('exit', () => ready.reject(new Error('the clusterer ended before it was ready')))
-  await ready.promise
-  await delay(1_500)
-  return {
-    lines,
-    of: (event) => lines.filter((line) => line.event === event),
-    memoryMb(name) {
-      const status = readFileSync(`/proc/${child.pid}/status`, 'utf8')
-      return Math.round(Number(new RegExp(`${name}:\\s+(\\d+)`).exec(status)?.[1]) / 1024)
-    },
-    async stop() {
-      child.kill('SIGTERM')
-      if (child.exitCode === null) await once(child, 'exit')
-    },
-  }
 }
 
 const atOnce = 1_000
