@@ -13,8 +13,9 @@ const layer = {
 }
 const embed = async (labels: string[]) =>
   Float32Array.from(labels.flatMap((label) => topics.map((topic) => (label.toLowerCase().includes(topic) ? 1 : 0))))
+const names = new Map(topics.map((topic) => [topic, topic]))
 const judge = (of: readonly GoldPage[]) =>
-  judgedLabels({ pages: of, layers: [layer], dims: 4 }, new Map(topics.map((topic) => [topic, topic])), embed)
+  judgedLabels({ pages: of, layers: [layer], dims: 4 }, { names, topicShare: 0.5 }, embed)
 
 /** Cluster by cluster, which of the four names are right for it. */
 async function rightNames(of: readonly GoldPage[]): Promise<string[][]> {
@@ -34,6 +35,13 @@ describe('judging labels', () => {
     const relabelled = (parity: number) =>
       pages.map((page, row) => (row < 8 && row % 2 === parity ? { ...page, label: 'dog' } : page))
     expect(await rightNames(relabelled(0))).toEqual(await rightNames(pages))
-    expect((await rightNames(relabelled(1)))[0]).toEqual([])
+    expect((await rightNames(relabelled(1)))[0]).toEqual(['dog'])
+  })
+
+  it('does not ask classes about the keyphrases of a cluster of which none has half', async () => {
+    const mixed = pages.map((page, row) => (row < 8 ? { ...page, label: topics[(row >> 1) % 4]! } : page))
+    const keyphrasesOf = async (of: readonly GoldPage[]) =>
+      (await judge(of)).filter(({ kind }) => kind === 'keyphrases').length
+    expect(await keyphrasesOf(mixed)).toBeLessThan(await keyphrasesOf(pages))
   })
 })

@@ -32,7 +32,10 @@ export interface Judged {
   readonly right: boolean
 }
 
-/** Times as common as everywhere, at least, for a class to be what a cluster or a label is about. */
+/**
+ * Odds of a class, at least, as multiple of its odds everywhere, for a cluster or a label to be about it. Of a small class that is three
+ * times as common; three times as common as a class of 74 % of all pages nothing can be.
+ */
 const ENRICHED = 3
 /** Held-out pages below which a share means nothing */
 const LEAST_HELD_OUT = 4
@@ -41,10 +44,16 @@ const LABELS = 15
 
 type Embed = (labels: string[]) => Promise<Float32Array>
 
-/** @param names of the classes, by class: labels that are given rather than found */
+export interface Judging {
+  /** Names of the classes, by class: labels that are given rather than found */
+  readonly names: ReadonlyMap<string, string>
+  /** Share of a cluster's pages that one class must have to say what the cluster's keyphrases are about */
+  readonly topicShare: number
+}
+
 export async function judgedLabels(
   of: PagesInClusters,
-  names: ReadonlyMap<string, string>,
+  { names, topicShare }: Judging,
   embed: Embed,
 ): Promise<Judged[]> {
   const given = [...names].map(([label, name]) => ({ label, name, form: tagForm(name) }))
@@ -59,7 +68,10 @@ export async function judgedLabels(
       const members = [...of.pages.keys()].filter((row) => row % 2 === 1 && layer.labels[row] === no)
       if (members.length < LEAST_HELD_OUT) continue
       const standing = { centroids: layer.centroids, cluster: no, dims: of.dims }
-      const topic = heldOut.commonest(members)
+      const topic = heldOut.topicOf(
+        [...of.pages.keys()].filter((row) => row % 2 === 0 && layer.labels[row] === no),
+        topicShare,
+      )
       const vectors = await embed(keyphrases.map(({ label }) => label))
       for (const phrase of rankPhrases({ ...standing, keyphrases, vectors, limit: LABELS })) {
         const sayers = heldOut.sayers(phrase.form)
@@ -122,15 +134,17 @@ class HeldOut {
     return this.#rowsOfForm.get(form) ?? []
   }
 
-  /** The class that most of the rows have; undefined where none has one. */
-  commonest(rows: readonly number[]): string | undefined {
+  /** The commonest class of the rows, which are not held out, where they are about it; undefined where their classes tell no topic. */
+  topicOf(rows: readonly number[], leastShare: number): string | undefined {
     const classes = [...this.#classesOf(rows)].filter(([label]) => label !== '')
-    return classes.sort((a, b) => b[1] - a[1] || (a[0] < b[0] ? -1 : 1))[0]?.[0]
+    const [label, count] = classes.sort((a, b) => b[1] - a[1] || (a[0] < b[0] ? -1 : 1))[0] ?? ['', 0]
+    return count > 0 && count >= leastShare * rows.length && this.isEnriched(label, rows) ? label : undefined
   }
 
   isEnriched(label: string, rows: readonly number[]): boolean {
-    const share = (this.#classesOf(rows).get(label) ?? 0) / rows.length
-    return share > 0 && share >= (ENRICHED * (this.#counts.get(label) ?? 0)) / this.#total
+    const count = this.#classesOf(rows).get(label) ?? 0
+    const everywhere = this.#counts.get(label) ?? 0
+    return count > 0 && count * (this.#total - everywhere) >= ENRICHED * everywhere * (rows.length - count)
   }
 
   #classesOf(rows: readonly number[]): Map<string, number> {

@@ -1,3 +1,4 @@
+import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { pageFields } from '../text/page-fields.ts'
 import { pagePhrases } from '../text/phrases.ts'
@@ -165,5 +166,27 @@ describe('confidence of a label', () => {
     }
     expect(labelConfidence({ coverage: 1, precision: 1, similarity: 1, lift: 9 })).toBeLessThanOrEqual(1)
     expect(labelConfidence({ coverage: 0, precision: 0, similarity: 0, lift: 0 })).toBeLessThan(0.1)
+  })
+
+  it('falls with no piece of evidence, whatever the others are', () => {
+    const share = fc.double({ min: 0, max: 1, noNaN: true })
+    const anyEvidence = fc.record({
+      coverage: share,
+      precision: share,
+      similarity: fc.double({ min: -1, max: 1, noNaN: true }),
+      lift: fc.double({ min: -6, max: 30, noNaN: true }),
+    })
+    fc.assert(
+      fc.property(anyEvidence, anyEvidence, (one, other) => {
+        for (const piece of ['coverage', 'precision', 'similarity', 'lift'] as const) {
+          const [less, more] = [one[piece], other[piece]].toSorted((a, b) => a - b)
+          const low = labelConfidence({ ...one, [piece]: less })
+          const high = labelConfidence({ ...one, [piece]: more })
+          expect(high).toBeGreaterThanOrEqual(low)
+          expect(low).toBeGreaterThanOrEqual(0)
+          expect(high).toBeLessThanOrEqual(1)
+        }
+      }),
+    )
   })
 })
