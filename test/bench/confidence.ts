@@ -19,8 +19,8 @@
  */
 import { basename } from 'node:path'
 import { parseArgs } from 'node:util'
-import { openEmbedder, openProducts } from '@tagloom/inference'
-import { clusterPages, labelConfidence } from '@tagloom/kernels'
+import { type Embedder, openEmbedder, openProducts } from '@tagloom/inference'
+import { clusterPages, labelConfidence, type MeaningCosines, meaningCosines, meaningLabels } from '@tagloom/kernels'
 import { fitCalibration, fitConfidence, fitConstant, type JudgedWiki } from './confidence/fit.ts'
 import { type GoldPage, type Judged, judgedLabels, type PagesInClusters } from './confidence/judged-labels.ts'
 import { type Measured, measure } from './confidence/measure.ts'
@@ -79,10 +79,11 @@ async function judge(values: Given): Promise<Wiki[]> {
   const embedder = await openEmbedder({ model: values.model, cacheDir: '.tagloom/models' })
   const wikis: Wiki[] = []
   try {
+    const meaning = await meaningOf(embedder)
     for (const { file, pages, names } of given) {
       const { vectors } = await embedder.embedPages(pages)
       const clustered = await cluster(pages, vectors, embedder.dims)
-      const labels = await judgedLabels(clustered, { names, topicShare }, (texts) => embedder.embed(texts))
+      const labels = await judgedLabels(clustered, { names, topicShare, meaning }, (texts) => embedder.embed(texts))
       wikis.push({ file, labels, fits: largestShare(pages) <= 0.5 })
     }
   } finally {
@@ -163,6 +164,14 @@ function readNames(file: string): Map<string, string> {
       return [[label, name]]
     }),
   )
+}
+
+async function meaningOf(embedder: Embedder): Promise<MeaningCosines> {
+  const vectors = await embedder.embed(meaningLabels)
+  return meaningCosines((label) => {
+    const row = meaningLabels.indexOf(label)
+    return vectors.subarray(row * embedder.dims, (row + 1) * embedder.dims)
+  })
 }
 
 async function cluster(pages: readonly GoldPage[], vectors: Float32Array, dims: number): Promise<PagesInClusters> {

@@ -15,7 +15,13 @@ export type { Multiply } from './multiply.ts'
 export { type LabelEvidence, labelConfidence, standOut } from './tagging/cluster-confidence.ts'
 export { topicDiversity, topicWords, type WordCandidate, WordDocuments } from './tagging/coherence.ts'
 export { DocumentSample } from './tagging/document-sample.ts'
-export { bundledMeaning, type MeaningCosines, meaningCosines, meaningLabels } from './tagging/meaning-cosines.ts'
+export {
+  asBundled,
+  bundledMeaning,
+  type MeaningCosines,
+  meaningCosines,
+  meaningLabels,
+} from './tagging/meaning-cosines.ts'
 export { type ClusterPlace, type Keyphrase, PhraseCounts } from './tagging/phrase-counts.ts'
 export {
   type PageTag,

@@ -1,3 +1,4 @@
+import { bundledMeaning } from '@tagloom/kernels'
 import { describe, expect, it } from 'vitest'
 import { type GoldPage, judgedLabels } from './judged-labels.ts'
 
@@ -15,7 +16,7 @@ const embed = async (labels: string[]) =>
   Float32Array.from(labels.flatMap((label) => topics.map((topic) => (label.toLowerCase().includes(topic) ? 1 : 0))))
 const names = new Map(topics.map((topic) => [topic, topic]))
 const judge = (of: readonly GoldPage[]) =>
-  judgedLabels({ pages: of, layers: [layer], dims: 4 }, { names, topicShare: 0.5 }, embed)
+  judgedLabels({ pages: of, layers: [layer], dims: 4 }, { names, topicShare: 0.5, meaning: bundledMeaning }, embed)
 
 /** Cluster by cluster, which of the four names are right for it. */
 async function rightNames(of: readonly GoldPage[]): Promise<string[][]> {

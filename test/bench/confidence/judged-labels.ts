@@ -1,8 +1,10 @@
 import { tagForm } from '@tagloom/contracts'
 import {
+  asBundled,
   type ClusterLayer,
   type LabelEvidence,
   languageOfPages,
+  type MeaningCosines,
   PhraseCounts,
   pageFields,
   pagePhrases,
@@ -49,11 +51,13 @@ export interface Judging {
   readonly names: ReadonlyMap<string, string>
   /** Share of a cluster's pages that one class must have to say what the cluster's keyphrases are about */
   readonly topicShare: number
+  /** Of the model that embeds */
+  readonly meaning: MeaningCosines
 }
 
 export async function judgedLabels(
   of: PagesInClusters,
-  { names, topicShare }: Judging,
+  { names, topicShare, meaning }: Judging,
   embed: Embed,
 ): Promise<Judged[]> {
   const given = [...names].map(([label, name]) => ({ label, name, form: tagForm(name) }))
@@ -67,7 +71,7 @@ export async function judgedLabels(
     for (const [no, keyphrases] of found.entries()) {
       const members = [...of.pages.keys()].filter((row) => row % 2 === 1 && layer.labels[row] === no)
       if (members.length < LEAST_HELD_OUT) continue
-      const standing = { centroids: layer.centroids, cluster: no, dims: of.dims }
+      const standing = { centroids: layer.centroids, cluster: no, dims: of.dims, meaning }
       const topic = heldOut.topicOf(
         [...of.pages.keys()].filter((row) => row % 2 === 0 && layer.labels[row] === no),
         topicShare,
@@ -79,7 +83,7 @@ export async function judgedLabels(
         judged.push({ kind: 'keyphrases', evidence: phrase, right: heldOut.isEnriched(topic, sayers) })
       }
       for (const [row, { label, form }] of given.entries()) {
-        const cosines = cosinesOf(layer, givenVectors.subarray(row * of.dims, (row + 1) * of.dims))
+        const cosines = asBundled(cosinesOf(layer, givenVectors.subarray(row * of.dims, (row + 1) * of.dims)), meaning)
         const evidence = { ...counts.sharesOf(no, form), ...standOut(cosines)(no) }
         judged.push({ kind: 'given', evidence, right: heldOut.isEnriched(label, members) })
       }

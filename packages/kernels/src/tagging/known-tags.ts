@@ -1,6 +1,6 @@
 import { tagForm } from '@tagloom/contracts'
 import { cosinesTo, dot, type Standing, standOut } from './cluster-confidence.ts'
-import type { MeaningCosines } from './meaning-cosines.ts'
+import { asBundled, type MeaningCosines } from './meaning-cosines.ts'
 import type { Proposal, TagReference, ToResolve, VocabularyTag } from './resolve-tags.ts'
 import { isBroader, meanTheSame } from './same-meaning.ts'
 import { lettersOf, spellTheSame } from './spellings.ts'
@@ -64,12 +64,14 @@ export class KnownTags {
     const known = this.#approved.get(layer)
     if (known) return known
     const approved = this.#vocabulary.flatMap(({ status, form, label }, key) =>
-      status === 'approved'
-        ? [{ key, form, standing: standOut(cosinesTo(layer.centroids, this.#vectorOf(label), 0, layer.dims)) }]
-        : [],
+      status === 'approved' ? [{ key, form, standing: standOut(this.#cosinesTo(layer, label)) }] : [],
     )
     this.#approved.set(layer, approved)
     return approved
+  }
+
+  #cosinesTo({ centroids, dims }: Layer, label: string): Float32Array {
+    return asBundled(cosinesTo(centroids, this.#vectorOf(label), 0, dims), this.#meaning)
   }
 
   isApproved(key: number): boolean {

@@ -8,6 +8,12 @@
  * e5-small-v2 at the 0.971 that comes of it 33 % and none, at 0.9 95 % and 65 %. One level, that of unrelated labels, gives 0.978, which joins 23 %.
  */
 
+/** Mean cosine of labels that have nothing to do with each other, and of one thing in other words. */
+interface Levels {
+  readonly unrelated: number
+  readonly reworded: number
+}
+
 /** Cosines of labels from which on they are taken for the same, for one question each. */
 export interface MeaningCosines {
   /** Of two labels: they mean the same */
@@ -16,21 +22,21 @@ export interface MeaningCosines {
   readonly alike: number
   /** Of two labels of the same letters: they are spellings of one thing */
   readonly sameSpelling: number
+  /** What they were found by, and what other cosines of the model are read by */
+  readonly levels: Levels
 }
 
 /**
  * Of the bundled model: at 0.9 it joins "e-mail" with "email address", and parts "ECDSA" from "EdDSA". At 0.62 it takes 55 of 62 pairs such as
  * "e-mail", "email" for one, and 5 of 53 such as "re-sign", "resign" (spelling-variants.test.ts of the tagger).
  */
-export const bundledMeaning: MeaningCosines = { same: 0.9, alike: 0.85, sameSpelling: 0.62 }
-
-interface Levels {
-  readonly unrelated: number
-  readonly reworded: number
+export const bundledMeaning: MeaningCosines = {
+  same: 0.9,
+  alike: 0.85,
+  sameSpelling: 0.62,
+  levels: { unrelated: 0.125956, reworded: 0.879274 },
 }
-
-/** What levelsOf gives for the bundled model. */
-const bundledLevels: Levels = { unrelated: 0.125956, reworded: 0.879274 }
+const bundledLevels = bundledMeaning.levels
 
 /** Things far from each other, each in two wordings. */
 const rewordings: readonly (readonly [string, string])[] = `sailing boat|sail boat
@@ -90,6 +96,7 @@ export function meaningCosines(vectorOf: (label: string) => Float32Array): Meani
     same: cosineAt(bundledMeaning.same, levels),
     alike: cosineAt(bundledMeaning.alike, levels),
     sameSpelling: cosineAt(bundledMeaning.sameSpelling, levels),
+    levels,
   }
 }
 
@@ -117,4 +124,22 @@ function cosineAt(bundled: number, { unrelated, reworded }: Levels): number {
   const between = (bundled - bundledLevels.unrelated) / (bundledLevels.reworded - bundledLevels.unrelated)
   if (between <= 1) return unrelated + between * (reworded - unrelated)
   return reworded + ((bundled - bundledLevels.reworded) / (1 - bundledLevels.reworded)) * (1 - reworded)
+}
+
+/**
+ * Cosines of a model as those of the bundled one, to which coefficients and bounds were fitted: the way back of cosineAt, in place. Those of the
+ * bundled model, and of one that tells nothing apart, stay as they are.
+ */
+export function asBundled(cosines: Float32Array, { levels }: MeaningCosines): Float32Array {
+  const { unrelated, reworded } = levels
+  const isBundled =
+    Math.max(Math.abs(unrelated - bundledLevels.unrelated), Math.abs(reworded - bundledLevels.reworded)) < LEAST_SPREAD
+  if (isBundled || reworded - unrelated < LEAST_SPREAD) return cosines
+  const below = (bundledLevels.reworded - bundledLevels.unrelated) / (reworded - unrelated)
+  const above = (1 - bundledLevels.reworded) / Math.max(LEAST_SPREAD, 1 - reworded)
+  for (let k = 0; k < cosines.length; k++) {
+    const over = cosines[k]! - reworded
+    cosines[k] = bundledLevels.reworded + over * (over < 0 ? below : above)
+  }
+  return cosines
 }

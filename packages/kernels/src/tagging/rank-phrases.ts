@@ -1,5 +1,6 @@
 import { standsIn } from '../text/words.ts'
 import { cosinesTo, dot, labelConfidence, sigmoid, standOut } from './cluster-confidence.ts'
+import { asBundled, type MeaningCosines } from './meaning-cosines.ts'
 import type { Keyphrase } from './phrase-counts.ts'
 
 /** A label that a cluster may get. */
@@ -19,6 +20,8 @@ export interface RankPhrases {
   /** Row of the cluster among them */
   readonly cluster: number
   readonly dims: number
+  /** Of the model that made the vectors */
+  readonly meaning: MeaningCosines
   readonly limit: number
 }
 
@@ -41,7 +44,9 @@ export function rankPhrases(of: RankPhrases): RankedPhrase[] {
   }
   const top = Math.max(...keyphrases.map((phrase) => phrase.score), Number.MIN_VALUE)
   const ranked = keyphrases.map((phrase, row) => {
-    const { similarity, lift } = standOut(cosinesTo(of.centroids, vectors, row, dims))(of.cluster)
+    const { similarity, lift } = standOut(asBundled(cosinesTo(of.centroids, vectors, row, dims), of.meaning))(
+      of.cluster,
+    )
     const relevance =
       0.3 * Math.sqrt(phrase.score / top) +
       0.3 * sigmoid(1.3 * lift - 1.5) +
@@ -49,8 +54,8 @@ export function rankPhrases(of: RankPhrases): RankedPhrase[] {
     return { ...phrase, similarity, lift, relevance, row }
   })
   const fitting = ranked.filter((phrase) => labelConfidence({ ...phrase, coverage: phrase.support }) >= LEAST_FIT)
-  if (fitting.length > 0) return diversified(fitting, vectors, dims, of.limit)
-  return diversified(ranked, vectors, dims, Math.min(1, of.limit))
+  if (fitting.length > 0) return diversified(fitting, of, of.limit)
+  return diversified(ranked, of, Math.min(1, of.limit))
 }
 
 interface Scored extends RankedPhrase {
@@ -58,7 +63,11 @@ interface Scored extends RankedPhrase {
   readonly row: number
 }
 
-function diversified(scored: readonly Scored[], vectors: Float32Array, dims: number, limit: number): RankedPhrase[] {
+function diversified(
+  scored: readonly Scored[],
+  { vectors, dims, meaning }: RankPhrases,
+  limit: number,
+): RankedPhrase[] {
   const left = [...scored].sort((a, b) => b.relevance - a.relevance || (a.form < b.form ? -1 : 1))
   const nearest = new Map(left.map((phrase) => [phrase, 0]))
   const chosen: RankedPhrase[] = []
@@ -77,7 +86,8 @@ function diversified(scored: readonly Scored[], vectors: Float32Array, dims: num
     chosen.push(phrase)
     for (let k = left.length - 1; k >= 0; k--) {
       const other = left[k]!
-      const cosine = dot(vectors, other.row * dims, vectors, row * dims, dims)
+      const raw = Float32Array.of(dot(vectors, other.row * dims, vectors, row * dims, dims))
+      const cosine = asBundled(raw, meaning)[0]!
       if (cosine >= SAME_MEANING || isVariant(other.form, phrase.form)) left.splice(k, 1)
       else nearest.set(other, Math.max(nearest.get(other)!, cosine))
     }

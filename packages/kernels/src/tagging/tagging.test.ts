@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest'
 import { pageFields } from '../text/page-fields.ts'
 import { pagePhrases } from '../text/phrases.ts'
 import { labelConfidence } from './cluster-confidence.ts'
+import { bundledMeaning } from './meaning-cosines.ts'
 import { PhraseCounts } from './phrase-counts.ts'
 import { rankPhrases } from './rank-phrases.ts'
 
@@ -110,7 +111,14 @@ describe('ranking', () => {
     precision: 0.5,
   })
   const vectors = Float32Array.from([1, 0, 0, 1, 0.8, 0.6, 0.99, 0.141])
-  const of = { vectors, centroids: Float32Array.from([1, 0, 0, 1]), cluster: 0, dims: 2, limit: 3 }
+  const of = {
+    vectors,
+    centroids: Float32Array.from([1, 0, 0, 1]),
+    cluster: 0,
+    dims: 2,
+    meaning: bundledMeaning,
+    limit: 3,
+  }
 
   it('puts phrases near to the cluster first and drops those that mean the same', () => {
     const keyphrases = [phrase('alpha', 1), phrase('beta', 1), phrase('gamma', 1), phrase('delta', 0.9)]

@@ -1,8 +1,8 @@
 import { tagForm } from '@tagloom/contracts'
 import type { StoredCluster } from '@tagloom/database'
-import { type Keyphrase, labelConfidence, type Proposal, standOut } from '@tagloom/kernels'
+import { asBundled, type Keyphrase, labelConfidence, type Proposal, standOut } from '@tagloom/kernels'
 import type { ClusterPhrases } from '../clusters-formed/phrases.ts'
-import type { LabelVectors } from '../label-vectors.ts'
+import type { Asking, LabelVectors } from '../label-vectors.ts'
 import { groundLabels } from '../llm/ground-labels.ts'
 import type { PromptPage } from '../llm/prompt.ts'
 import { wordsOfFew } from '../llm/words-of-few.ts'
@@ -26,25 +26,28 @@ const MANY = { pages: 3, share: 0.2 } as const
 export async function groundInCluster(
   labels: readonly string[],
   of: ClusterToGround,
-  vectors: Pick<LabelVectors, 'of'>,
+  vectors: Pick<LabelVectors, 'of' | 'meaning'>,
+  asking: Asking,
 ): Promise<Proposal[]> {
   const { cluster, layer } = of
   const phrases = of.phrases?.phrases ?? []
   const own = phrases.filter((phrase) => manySay(phrase.coverage, cluster))
   const compared = comparable(of.keyphrases, own)
   const ofFew = wordsOfFew(of.shown, new Set(own.flatMap(({ form }) => form.split(' '))))
-  const vectorOf = await vectors.of([...labels, ...labels.flatMap(ofFew), ...compared])
-  const leastSimilarity = lowerQuartile(compared.map((label) => cosine(vectorOf(label), cluster.centroid)))
-  const standingOf = (label: string) => standOut(cosinesTo(layer, vectorOf(label)))(layer.rowOf.get(cluster.no)!)
+  const vectorOf = await vectors.of([...labels, ...labels.flatMap(ofFew), ...compared], asking)
+  const meaning = await vectors.meaning()
+  const row = layer.rowOf.get(cluster.no)!
+  const standingOf = (label: string) => standOut(asBundled(cosinesTo(layer, vectorOf(label)), meaning))(row)
+  const leastSimilarity = lowerQuartile(compared.map((label) => standingOf(label).similarity))
   const ground = { pages: cluster.size, clusters: layer.rowOf.size, leastSimilarity }
   return groundLabels(labels, ground, (label) => {
     const { coverage, precision } = sharesOf(tagForm(label), phrases, of.phrases)
-    const meaning = standingOf(label)
+    const standing = standingOf(label)
     const lifts = manySay(coverage, cluster) ? [] : ofFew(label).map((word) => standingOf(word).lift)
     return {
-      confidence: labelConfidence({ coverage, precision, ...meaning }),
+      confidence: labelConfidence({ coverage, precision, ...standing }),
       coverage,
-      ...meaning,
+      ...standing,
       liftOfFew: lifts.length > 0 ? Math.min(...lifts) : undefined,
     }
   })

@@ -1,6 +1,6 @@
 import { setImmediate } from 'node:timers/promises'
 import type { StoredCluster } from '@tagloom/database'
-import { labelConfidence, type Proposal, rankPhrases } from '@tagloom/kernels'
+import { labelConfidence, type MeaningCosines, type Proposal, rankPhrases } from '@tagloom/kernels'
 import type { ClusterPhrases } from '../clusters-formed/phrases.ts'
 import type { Asking, LabelVectors } from '../label-vectors.ts'
 import { type LayerCentroids, layerCentroids } from './layer-centroids.ts'
@@ -22,11 +22,12 @@ export async function proposeKeyphrases(
 ): Promise<Map<number, Proposal[]>> {
   const labels = clusterNos.flatMap((no) => (of.phrases.get(no)?.phrases ?? []).map(({ label }) => label))
   const vectorOf = await vectors.of(labels, asking)
+  const meaning = await vectors.meaning()
   const layers = layerCentroids(of.clusters)
   const layerOf = new Map(of.clusters.map(({ no, layer }) => [no, layers.get(layer)!]))
   const proposals = new Map<number, Proposal[]>()
   for (const no of clusterNos) {
-    proposals.set(no, propose(no, of, layerOf.get(no)!, vectorOf))
+    proposals.set(no, propose(no, { ...of, meaning }, layerOf.get(no)!, vectorOf))
     // One cluster takes milliseconds; between two the event loop is free.
     await setImmediate()
     asking.signal?.throwIfAborted()
@@ -36,7 +37,7 @@ export async function proposeKeyphrases(
 
 function propose(
   no: number,
-  of: ToPropose,
+  of: ToPropose & { readonly meaning: MeaningCosines },
   layer: LayerCentroids,
   vectorOf: (label: string) => Float32Array,
 ): Proposal[] {
@@ -48,7 +49,8 @@ function propose(
     vectors.set(vectorOf(label), row * dims)
   })
   const cluster = layer.rowOf.get(no)!
-  return rankPhrases({ keyphrases, vectors, centroids: layer.centroids, cluster, dims, limit: of.limit }).map(
+  const { meaning, limit } = of
+  return rankPhrases({ keyphrases, vectors, centroids: layer.centroids, cluster, dims, meaning, limit }).map(
     (phrase) => ({ label: phrase.label, confidence: labelConfidence(phrase), method: 'keyphrases' }),
   )
 }

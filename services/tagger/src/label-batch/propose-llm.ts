@@ -4,6 +4,7 @@ import type { Proposal } from '@tagloom/kernels'
 import type { JobMetrics } from '@tagloom/service-kit'
 import type { ClusterPhrases } from '../clusters-formed/phrases.ts'
 import type { LabelDeps } from '../label-deps.ts'
+import type { Asking } from '../label-vectors.ts'
 import type { LabelObserver, LanguageModel } from '../llm/language-model.ts'
 import { isLabel } from '../llm/parse-reply.ts'
 import { buildPrompt, excerptOf, type PromptPage } from '../llm/prompt.ts'
@@ -67,14 +68,19 @@ async function proposeOne(
   const prompt = buildPrompt({
     pages,
     keyphrases: keyphrases.slice(0, PROMPT_KEYPHRASES).map(({ label }) => label),
-    vocabulary: job.options.vocabulary === 'free' ? [] : await nearest(deps, cluster, approved),
+    vocabulary: job.options.vocabulary === 'free' ? [] : await nearest(deps, cluster, approved, asking(of)),
     tags: job.options.tags_per_cluster ?? 5,
   })
   const budget = { tokens: job.options.llm_budget_tokens, usd: job.options.llm_budget_usd }
   const labels = await model.labels({ jobId: job.id, batch, prompt, budget }, observe(deps, cluster.no), signal)
   if (!labels) return keyphrases
   const phrases = of.phrases.get(cluster.no)
-  const grounded = await groundInCluster(labels, { cluster, layer, phrases, keyphrases, shown: pages }, deps.vectors)
+  const grounded = await groundInCluster(
+    labels,
+    { cluster, layer, phrases, keyphrases, shown: pages },
+    deps.vectors,
+    asking(of),
+  )
   const forms = new Set(grounded.map(({ label }) => tagForm(label)))
   return [...grounded, ...keyphrases.filter(({ label }) => !forms.has(tagForm(label)))]
 }
@@ -87,15 +93,22 @@ async function exemplars(deps: LabelDeps, job: Job, cluster: StoredCluster): Pro
 }
 
 /** A tag that comes with a page may be a sentence, and tell the model something: what it cannot answer with it is not shown. */
-async function nearest(deps: LabelDeps, cluster: StoredCluster, approved: readonly StoredTag[]): Promise<string[]> {
+async function nearest(
+  deps: LabelDeps,
+  cluster: StoredCluster,
+  approved: readonly StoredTag[],
+  how: Asking,
+): Promise<string[]> {
   const labels = approved.map(({ label }) => label).filter(isLabel)
-  const vectorOf = await deps.vectors.of(labels)
+  const vectorOf = await deps.vectors.of(labels, how)
   return labels
     .map((label) => ({ label, cosine: cosine(vectorOf(label), cluster.centroid) }))
     .sort((a, b) => b.cosine - a.cosine || (a.label < b.label ? -1 : 1))
     .slice(0, PROMPT_VOCABULARY)
     .map(({ label }) => label)
 }
+
+const asking = ({ metrics, signal }: ForLanguageModel): Asking => ({ tell: metrics.countLookups, signal })
 
 /** A log line for each call, and for each thing that went wrong. */
 function observe({ log }: LabelDeps, cluster_id: number): LabelObserver {

@@ -1,7 +1,14 @@
 import { fileURLToPath } from 'node:url'
 import { tagForm } from '@tagloom/contracts'
 import { type Embedder, openEmbedder } from '@tagloom/inference'
-import { bundledMeaning, type MeaningCosines, resolveTags } from '@tagloom/kernels'
+import {
+  bundledMeaning,
+  type Keyphrase,
+  labelConfidence,
+  type MeaningCosines,
+  rankPhrases,
+  resolveTags,
+} from '@tagloom/kernels'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { LabelVectors } from '../label-vectors.ts'
 
@@ -89,4 +96,63 @@ test.each([1, 2, 4])(
 
 test('with the cosine of the bundled model, a squeezed one would join nearly all', async () => {
   expect((await joined(squeezed(4), bundledMeaning)).length).toBeGreaterThan(0.8 * labels.length)
+})
+
+/** Clusters of a layer by what their pages are about, the first of each a phrase that names it. */
+const topics = [
+  ['sailing boats', 'harbours', 'yacht racing', 'ropes and knots', 'weather at sea', 'sailing yachts'],
+  ['bread baking', 'sourdough', 'yeast', 'ovens', 'flour types', 'cake recipes'],
+  ['database indexes', 'SQL queries', 'transactions', 'query planner', 'replication', 'database schemas'],
+  ['public key cryptography', 'digital signatures', 'hash functions', 'key exchange', 'certificates', 'encryption'],
+  ['jazz music', 'saxophone', 'improvisation', 'swing rhythm', 'blues', 'big bands'],
+  ['income tax', 'tax returns', 'value added tax', 'deductions', 'corporate tax', 'tax authorities'],
+]
+
+/** The keyphrases that each cluster keeps, and how sure a given label that no page says is for each cluster. */
+async function ranked(model: Model, meaning?: MeaningCosines) {
+  const vectors = new LabelVectors(model, true)
+  const all = topics.flat()
+  const vectorOf = await vectors.of([...all, 'boats', 'finance'])
+  const { dims } = model
+  const own = meaning ?? (await vectors.meaning())
+  const centroids = new Float32Array(topics.length * dims)
+  for (const [no, phrases] of topics.entries()) {
+    const centroid = centroids.subarray(no * dims, (no + 1) * dims)
+    for (const phrase of phrases) for (let d = 0; d < dims; d++) centroid[d]! += vectorOf(phrase)[d]!
+    const length = Math.hypot(...centroid)
+    for (let d = 0; d < dims; d++) centroid[d]! /= length
+  }
+  const keyphrase = (label: string, at = 0): Keyphrase => ({
+    label,
+    form: tagForm(label),
+    score: 1 / (1 + at),
+    coverage: 0.3,
+    support: 0.3,
+    precision: 0.5,
+  })
+  return topics.map((phrases, cluster) => {
+    const of = { centroids, cluster, dims, meaning: own, limit: 6, keyphrases: phrases.map(keyphrase) }
+    const found = rankPhrases({ ...of, vectors: Float32Array.from(phrases.flatMap((one) => [...vectorOf(one)])) }).sort(
+      (a, b) => (a.label < b.label ? -1 : 1),
+    )
+    const given = { ...of, keyphrases: [keyphrase('boats'), keyphrase('finance')] }
+    const standing = given.keyphrases.flatMap((one) =>
+      rankPhrases({ ...given, keyphrases: [one], vectors: vectorOf(one.label) }),
+    )
+    const sure = standing.map((one) => labelConfidence({ ...one, coverage: 0, precision: 0 }))
+    return { labels: found.map(({ label }) => label), similarities: found.map(({ similarity }) => similarity), sure }
+  })
+}
+
+test('ranks and fits labels as the bundled model does, which its cosines as they are would not', async () => {
+  const expected = await ranked(bundled)
+  const same = await ranked(squeezed(4))
+  expect(same.map(({ labels }) => labels)).toEqual(expected.map(({ labels }) => labels))
+  const far = (others: typeof expected, of: (one: (typeof expected)[number]) => number[]) =>
+    Math.max(...expected.flatMap((one, no) => of(one).map((value, at) => Math.abs(value - of(others[no]!)[at]!))))
+  expect(far(same, ({ similarities }) => similarities)).toBeLessThan(0.15)
+  expect(far(same, ({ sure }) => sure)).toBeLessThan(0.15)
+  const raw = await ranked(squeezed(4), bundledMeaning)
+  expect(raw.map(({ labels }) => labels.length)).toEqual(topics.map(() => 1))
+  expect(far(raw, ({ sure }) => sure)).toBeGreaterThan(0.2)
 })
