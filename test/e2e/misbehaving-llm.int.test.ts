@@ -11,7 +11,7 @@ import { type TopicWiki, topicWiki } from './topic-wiki.ts'
  */
 
 const ways = Object.keys(misbehaviours) as Misbehaviour[]
-const timeoutMs = 2_000
+const timeoutMs = 4_000
 const parallel = 3
 let server: MisbehavingServer
 let system: TestSystem
@@ -81,8 +81,8 @@ test('percentiles of the latency in the record are those of the calls as the ser
   expect(count).toBe(server.calls)
   expect(server.counts.timeout).toBeGreaterThan(0)
   for (const [k, value] of [mean, p50, p90, p95, p99, max].entries()) {
-    // Beside the server's time the client's holds a connection, and it has its own clock for what never comes.
-    expect(Math.abs(value - expected[k]!)).toBeLessThan(150)
+    // Beside the server's time the client's holds a connection, and waits for the processor; the two kinds of calls are 4 s apart.
+    expect(Math.abs(value - expected[k]!)).toBeLessThan(500)
   }
 }, 120_000)
 

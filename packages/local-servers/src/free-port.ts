@@ -18,11 +18,19 @@ const lowest = 20_000
 const highest = 32_000
 const mostProbes = 100
 
-/** A port of 127.0.0.1 that nothing listens on; the remembered one when it is free still. */
+/** Where this process looked last: it gives no port twice, since whoever asked for one does not listen on it at once. */
+let last: number | undefined
+
+function nextPort(): number {
+  last = last === undefined ? randomInt(lowest, highest) : lowest + ((last + 1 - lowest) % (highest - lowest))
+  return last
+}
+
+/** A port of 127.0.0.1 that nothing listens on, another each time; the remembered one when it is free still. */
 export async function freePort(remembered?: number): Promise<number> {
   if (remembered !== undefined && (await isPortFree(remembered))) return remembered
   for (let probe = 0; probe < mostProbes; probe++) {
-    const port = randomInt(lowest, highest)
+    const port = nextPort()
     if (await isPortFree(port)) return port
   }
   throw new Error(`expected a free port between ${lowest} and ${highest}, found none in ${mostProbes} probes`)

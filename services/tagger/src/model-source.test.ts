@@ -12,9 +12,9 @@ import { openTaggerEmbedder } from './open-tagger-embedder.ts'
 const SHA = 'c0ffee'.padEnd(40, '0')
 const FILES = ['config.json', 'tokenizer.json', 'tokenizer_config.json', 'onnx/model.onnx']
 
-/** A hub with the model org/tiny, which gives half of the ONNX file and the rest when `goOn` is called. */
+/** A hub with the model org/tiny, which gives half of the ONNX file, and the rest once `goOn` was called. */
 async function startHub(folder: string) {
-  let held: (() => void) | undefined
+  const { promise: rest, resolve: goOn } = Promise.withResolvers<void>()
   const server = createServer((request, response) => void answer(request.url ?? '', response))
   async function answer(url: string, response: ServerResponse): Promise<void> {
     if (url.startsWith('/api/models/org/tiny/')) return void response.end(JSON.stringify(await listed(folder)))
@@ -24,12 +24,13 @@ async function startHub(folder: string) {
     if (file !== 'onnx/model.onnx') return void response.end(content)
     const half = content.length >> 1
     response.write(content.subarray(0, half))
-    held = () => response.end(content.subarray(half))
+    await rest
+    response.end(content.subarray(half))
   }
   await new Promise<void>((done) => server.listen(0, '127.0.0.1', done))
   return {
     address: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
-    goOn: () => held?.(),
+    goOn,
     close: async () => {
       server.closeAllConnections()
       await new Promise((done) => server.close(done))
