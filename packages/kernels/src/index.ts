@@ -12,11 +12,12 @@ export { type Lineage, type LineageMatch, matchLineages, type RunLayer } from '.
 export type { ClusterLayer } from './clustering/settle-layer.ts'
 export { VectorError } from './clustering/vectors.ts'
 export type { Multiply } from './multiply.ts'
-export { type LabelEvidence, labelConfidence, standOut } from './tagging/cluster-confidence.ts'
+export { cosinesTo, type LabelEvidence, labelConfidence, standOut } from './tagging/cluster-confidence.ts'
 export { topicDiversity, topicWords, type WordCandidate, WordDocuments } from './tagging/coherence.ts'
 export { DocumentSample } from './tagging/document-sample.ts'
 export {
-  asBundled,
+  bundledCosine,
+  bundledCosines,
   bundledMeaning,
   type MeaningCosines,
   meaningCosines,

@@ -29,7 +29,7 @@ export class LabelVectors {
   misses = 0
   #embedder: Pick<Embedder, 'embed' | 'modelId' | 'dims'>
   #cache: LRUCache<string, Float32Array> | undefined
-  #meaning: MeaningCosines | undefined
+  #meaning: Promise<MeaningCosines> | undefined
 
   constructor(embedder: Pick<Embedder, 'embed' | 'modelId' | 'dims'>, caching: boolean) {
     this.modelId = embedder.modelId
@@ -39,12 +39,18 @@ export class LabelVectors {
   }
 
   /** From which cosines on labels are the same to this model; it is asked once. */
-  async meaning(): Promise<MeaningCosines> {
-    if (this.#meaning) return this.#meaning
+  meaning(): Promise<MeaningCosines> {
+    this.#meaning ??= this.#measureMeaning().catch((error: unknown) => {
+      this.#meaning = undefined
+      throw error
+    })
+    return this.#meaning
+  }
+
+  async #measureMeaning(): Promise<MeaningCosines> {
     const vectors = await this.#embedder.embed([...meaningLabels])
     const rows = new Map(meaningLabels.map((label, row) => [label, row * this.dims]))
-    this.#meaning = meaningCosines((label) => vectors.subarray(rows.get(label)!, rows.get(label)! + this.dims))
-    return this.#meaning
+    return meaningCosines((label) => vectors.subarray(rows.get(label)!, rows.get(label)! + this.dims))
   }
 
   /** @returns a lookup that knows the vectors of all `labels`, unit length, and no others */

@@ -5,7 +5,7 @@ const MOST_BYTES = 64 << 20
 
 /**
  * Wikis' tags with their vectors, as the label batches of a job ask for them again and again. A change of the vocabulary drops them in
- * every replica; what decides (the matching of labels) reads in its own transaction. ENABLE_QUERY_CACHING=false does without.
+ * every replica; what labels are matched with is compared with the database before anything is written. ENABLE_QUERY_CACHING=false does without.
  */
 export class Vocabularies {
   #db: Database

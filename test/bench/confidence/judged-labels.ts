@@ -1,7 +1,8 @@
 import { tagForm } from '@tagloom/contracts'
 import {
-  asBundled,
+  bundledCosines,
   type ClusterLayer,
+  cosinesTo,
   type LabelEvidence,
   languageOfPages,
   type MeaningCosines,
@@ -83,7 +84,7 @@ export async function judgedLabels(
         judged.push({ kind: 'keyphrases', evidence: phrase, right: heldOut.isEnriched(topic, sayers) })
       }
       for (const [row, { label, form }] of given.entries()) {
-        const cosines = asBundled(cosinesOf(layer, givenVectors.subarray(row * of.dims, (row + 1) * of.dims)), meaning)
+        const cosines = bundledCosines(cosinesTo(layer.centroids, givenVectors, row, of.dims), meaning)
         const evidence = { ...counts.sharesOf(no, form), ...standOut(cosines)(no) }
         judged.push({ kind: 'given', evidence, right: heldOut.isEnriched(label, members) })
       }
@@ -156,13 +157,4 @@ class HeldOut {
     for (const row of rows) counts.set(this.#pages[row]!.label, (counts.get(this.#pages[row]!.label) ?? 0) + 1)
     return counts
   }
-}
-
-function cosinesOf({ centroids, clusters }: Layer, vector: Float32Array): Float32Array {
-  const dims = vector.length
-  return Float32Array.from({ length: clusters }, (_, c) => {
-    let sum = 0
-    for (let d = 0; d < dims; d++) sum += vector[d]! * centroids[c * dims + d]!
-    return sum
-  })
 }

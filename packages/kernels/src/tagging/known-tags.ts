@@ -1,6 +1,6 @@
 import { tagForm } from '@tagloom/contracts'
 import { cosinesTo, dot, type Standing, standOut } from './cluster-confidence.ts'
-import { asBundled, type MeaningCosines } from './meaning-cosines.ts'
+import { bundledCosines, type MeaningCosines } from './meaning-cosines.ts'
 import type { Proposal, TagReference, ToResolve, VocabularyTag } from './resolve-tags.ts'
 import { isBroader, meanTheSame } from './same-meaning.ts'
 import { lettersOf, spellTheSame } from './spellings.ts'
@@ -71,7 +71,7 @@ export class KnownTags {
   }
 
   #cosinesTo({ centroids, dims }: Layer, label: string): Float32Array {
-    return asBundled(cosinesTo(centroids, this.#vectorOf(label), 0, dims), this.#meaning)
+    return bundledCosines(cosinesTo(centroids, this.#vectorOf(label), 0, dims), this.#meaning)
   }
 
   isApproved(key: number): boolean {

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { bundledMeaning, meaningCosines, meaningLabels } from './meaning-cosines.ts'
+import { bundledCosine, bundledMeaning, meaningCosines, meaningLabels } from './meaning-cosines.ts'
 
 /** Two labels of one thing in the list stand beside each other and share most of their direction, `common` all labels some. */
 const vectorOf =
@@ -35,4 +35,17 @@ test('lie above 1 for a model that finds rewordings no nearer than what is unrel
 test('of the list name every label once', () => {
   expect(new Set(meaningLabels).size).toBe(meaningLabels.length)
   expect(bundledMeaning.same).toBe(0.9)
+})
+
+test('are read back as those of the bundled model, and a label without words keeps its 0', () => {
+  for (const common of [1, 2, 5]) {
+    const meaning = meaningCosines(vectorOf(2, common))
+    expect(bundledCosine(meaning.same, meaning)).toBeCloseTo(bundledMeaning.same, 5)
+    expect(bundledCosine(meaning.sameSpelling, meaning)).toBeCloseTo(bundledMeaning.sameSpelling, 5)
+    expect(bundledCosine(meaning.levels.unrelated, meaning)).toBeCloseTo(bundledMeaning.levels.unrelated, 5)
+    expect(bundledCosine(0, meaning)).toBe(0)
+  }
+  const blind = meaningCosines(() => new Float32Array(4))
+  expect([0.3, 0.95].map((cosine) => bundledCosine(cosine, blind))).toEqual([0.3, 0.95])
+  expect(bundledCosine(0.3, bundledMeaning)).toBe(0.3)
 })

@@ -127,19 +127,25 @@ function cosineAt(bundled: number, { unrelated, reworded }: Levels): number {
 }
 
 /**
- * Cosines of a model as those of the bundled one, to which coefficients and bounds were fitted: the way back of cosineAt, in place. Those of the
- * bundled model, and of one that tells nothing apart, stay as they are.
+ * A cosine of a model as that of the bundled one, to which coefficients and bounds were fitted: the way back of cosineAt. Those of the bundled
+ * model, and of one that tells nothing apart, stay as they are, and so does 0: a label that the model has no words for has no other.
  */
-export function asBundled(cosines: Float32Array, { levels }: MeaningCosines): Float32Array {
+export function bundledCosine(cosine: number, { levels }: MeaningCosines): number {
   const { unrelated, reworded } = levels
-  const isBundled =
-    Math.max(Math.abs(unrelated - bundledLevels.unrelated), Math.abs(reworded - bundledLevels.reworded)) < LEAST_SPREAD
-  if (isBundled || reworded - unrelated < LEAST_SPREAD) return cosines
-  const below = (bundledLevels.reworded - bundledLevels.unrelated) / (reworded - unrelated)
-  const above = (1 - bundledLevels.reworded) / Math.max(LEAST_SPREAD, 1 - reworded)
-  for (let k = 0; k < cosines.length; k++) {
-    const over = cosines[k]! - reworded
-    cosines[k] = bundledLevels.reworded + over * (over < 0 ? below : above)
-  }
+  if (cosine === 0 || isBundled(levels) || reworded - unrelated < LEAST_SPREAD) return cosine
+  const over = cosine - reworded
+  if (over < 0)
+    return bundledLevels.reworded + (over / (reworded - unrelated)) * (bundledLevels.reworded - bundledLevels.unrelated)
+  return bundledLevels.reworded + (over / Math.max(LEAST_SPREAD, 1 - reworded)) * (1 - bundledLevels.reworded)
+}
+
+/** The same of many, in place. */
+export function bundledCosines(cosines: Float32Array, meaning: MeaningCosines): Float32Array {
+  if (isBundled(meaning.levels)) return cosines
+  for (let k = 0; k < cosines.length; k++) cosines[k] = bundledCosine(cosines[k]!, meaning)
   return cosines
 }
+
+const isBundled = ({ unrelated, reworded }: Levels): boolean =>
+  Math.abs(unrelated - bundledLevels.unrelated) < LEAST_SPREAD &&
+  Math.abs(reworded - bundledLevels.reworded) < LEAST_SPREAD

@@ -1,6 +1,6 @@
 import { standsIn } from '../text/words.ts'
 import { cosinesTo, dot, labelConfidence, sigmoid, standOut } from './cluster-confidence.ts'
-import { asBundled, type MeaningCosines } from './meaning-cosines.ts'
+import { bundledCosine, bundledCosines, type MeaningCosines } from './meaning-cosines.ts'
 import type { Keyphrase } from './phrase-counts.ts'
 
 /** A label that a cluster may get. */
@@ -44,7 +44,7 @@ export function rankPhrases(of: RankPhrases): RankedPhrase[] {
   }
   const top = Math.max(...keyphrases.map((phrase) => phrase.score), Number.MIN_VALUE)
   const ranked = keyphrases.map((phrase, row) => {
-    const { similarity, lift } = standOut(asBundled(cosinesTo(of.centroids, vectors, row, dims), of.meaning))(
+    const { similarity, lift } = standOut(bundledCosines(cosinesTo(of.centroids, vectors, row, dims), of.meaning))(
       of.cluster,
     )
     const relevance =
@@ -86,8 +86,7 @@ function diversified(
     chosen.push(phrase)
     for (let k = left.length - 1; k >= 0; k--) {
       const other = left[k]!
-      const raw = Float32Array.of(dot(vectors, other.row * dims, vectors, row * dims, dims))
-      const cosine = asBundled(raw, meaning)[0]!
+      const cosine = bundledCosine(dot(vectors, other.row * dims, vectors, row * dims, dims), meaning)
       if (cosine >= SAME_MEANING || isVariant(other.form, phrase.form)) left.splice(k, 1)
       else nearest.set(other, Math.max(nearest.get(other)!, cosine))
     }

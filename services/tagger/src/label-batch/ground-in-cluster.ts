@@ -1,6 +1,14 @@
 import { tagForm } from '@tagloom/contracts'
 import type { StoredCluster } from '@tagloom/database'
-import { asBundled, type Keyphrase, labelConfidence, type Proposal, standOut } from '@tagloom/kernels'
+import {
+  bundledCosine,
+  bundledCosines,
+  cosinesTo,
+  type Keyphrase,
+  labelConfidence,
+  type Proposal,
+  standOut,
+} from '@tagloom/kernels'
 import type { ClusterPhrases } from '../clusters-formed/phrases.ts'
 import type { Asking, LabelVectors } from '../label-vectors.ts'
 import { groundLabels } from '../llm/ground-labels.ts'
@@ -37,8 +45,13 @@ export async function groundInCluster(
   const vectorOf = await vectors.of([...labels, ...labels.flatMap(ofFew), ...compared], asking)
   const meaning = await vectors.meaning()
   const row = layer.rowOf.get(cluster.no)!
-  const standingOf = (label: string) => standOut(asBundled(cosinesTo(layer, vectorOf(label)), meaning))(row)
-  const leastSimilarity = lowerQuartile(compared.map((label) => standingOf(label).similarity))
+  const standingOf = (label: string) => {
+    const vector = vectorOf(label)
+    return standOut(bundledCosines(cosinesTo(layer.centroids, vector, 0, vector.length), meaning))(row)
+  }
+  const leastSimilarity = lowerQuartile(
+    compared.map((label) => bundledCosine(cosine(vectorOf(label), cluster.centroid), meaning)),
+  )
   const ground = { pages: cluster.size, clusters: layer.rowOf.size, leastSimilarity }
   return groundLabels(labels, ground, (label) => {
     const { coverage, precision } = sharesOf(tagForm(label), phrases, of.phrases)
@@ -75,13 +88,6 @@ function sharesOf(
   if (phrase) return phrase
   const [, coverage = 0, precision = 0] = of?.vocabulary.find(([known]) => known === form) ?? []
   return { coverage, precision }
-}
-
-function cosinesTo({ centroids, rowOf }: LayerCentroids, vector: Float32Array): Float32Array {
-  const dims = vector.length
-  return Float32Array.from({ length: rowOf.size }, (_, row) =>
-    cosine(vector, centroids.subarray(row * dims, (row + 1) * dims)),
-  )
 }
 
 const lowerQuartile = (values: readonly number[]): number | undefined =>
